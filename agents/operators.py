@@ -1,0 +1,124 @@
+r"""Bellman operators on the surrogate game of k agents, as small pure functions.
+
+A fixed local policy pi_l induces one law per global state (paper, Appendix B):
+
+    P~(y | x, s_g) = sum_a pi_l(a | x, s_g) P_l(y | x, s_g, a)        r~(x, s_g) = sum_a pi_l(a | x, s_g) r_l(x, s_g, a)
+
+so that a histogram F of k agents moves by a kernel K_{s_g} that does not depend on a_g, and the adapted operator is
+
+    (T Q)(s_g, F, a_g) = r_g(s_g, a_g) + <F/k, r~(., s_g)> + gamma sum_{s_g'} P_g(s_g' | s_g, a_g) (K_{s_g} W(s_g', .))(F)
+
+with W = max_a Q. K is either exact (dense) or an average over m sampled histograms (sparse, T_{k,m}); samples are drawn
+once, so that T_{k,m} is one contraction with one fixed point. The expectation over s_g' is exact in both: given s_g and
+a_g it is independent of F', and averaging it out only removes variance from the paper's estimator.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from scipy import sparse
+
+from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.game import TabularGame
+from kofn.envs.policies import LocalPolicy
+from kofn.envs.population import (
+    conditional_probabilities,
+    enumerate_histograms,
+    n_histograms,
+    rank_histograms,
+    sample_multinomial,
+)
+
+Kernel = FloatArray | sparse.csr_array
+"""Row-stochastic matrix over histograms in rank order, [histogram, histogram']."""
+
+MAX_DENSE_BYTES = 2 * 2**30
+"""Dense kernels of all global states together must stay below this (k = 17 on the 5-zone warehouse)."""
+
+
+def induced_transition(game: TabularGame, local_policy: LocalPolicy) -> FloatArray:
+    """P~, float [s_g, s_l, s_l']."""
+    return np.einsum("xga,xgay->gxy", local_policy.table, game.local_transition)
+
+
+def induced_reward(game: TabularGame, local_policy: LocalPolicy) -> FloatArray:
+    """r~, float [s_g, s_l]."""
+    return np.einsum("xga,xga->gx", local_policy.table, game.local_reward)
+
+
+def dense_kernels_fit(n_global_states: int, n_local_states: int, k: int) -> bool:
+    """Whether exact kernels of k agents fit into `MAX_DENSE_BYTES`."""
+    return n_global_states * n_histograms(k, n_local_states) ** 2 * 8 <= MAX_DENSE_BYTES
+
+
+def exact_kernel(transition: FloatArray, k: int) -> FloatArray:
+    """Law of the next histogram when k agents move independently by `transition` [s_l, s_l'], dense.
+
+    Built agent by agent: K_j[c, d + e_y] += transition[x, y] K_{j-1}[c - e_x, d], x the first occupied state of c.
+    """
+    kernel = np.ones((1, 1))
+    for j in range(1, k + 1):
+        kernel = add_agent(kernel, transition, j)
+    return kernel
+
+
+def add_agent(kernel: FloatArray, transition: FloatArray, k: int) -> FloatArray:
+    """K_k from K_{k-1}."""
+    n_states = len(transition)
+    first, parent, successor = _neighbours(k, n_states)
+    n_before, n_after = len(kernel), len(first)
+    grown = np.empty((n_after, n_after))
+    for x in range(n_states):
+        rows = np.flatnonzero(first == x)
+        # One agent in state x joins a histogram of the other k-1 as they land: column d goes to the columns d + e_y.
+        joins = sparse.csr_array(
+            (np.tile(transition[x], n_before), successor.ravel(), np.arange(0, n_before * n_states + 1, n_states)),
+            shape=(n_before, n_after),
+        )
+        grown[rows] = (joins.T @ kernel[parent[rows]].T).T
+    return grown
+
+
+@lru_cache(maxsize=64)
+def _neighbours(k: int, n_states: int) -> tuple[IntArray, IntArray, IntArray]:
+    """(first occupied state x of c, rank of c - e_x) of k agents, and the ranks of d + e_y of k-1 agents."""
+    histograms = enumerate_histograms(k, n_states)
+    first = (histograms > 0).argmax(axis=1)
+    unit = np.eye(n_states, dtype=np.int64)
+    parent = rank_histograms(histograms - unit[first])
+    successor = rank_histograms(enumerate_histograms(k - 1, n_states)[:, None, :] + unit)
+    return first, parent, successor
+
+
+def sampled_kernel(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> sparse.csr_array:
+    """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram."""
+    histograms = enumerate_histograms(k, len(transition))
+    movers = np.repeat(histograms, n_samples, axis=0)
+    landed = sample_multinomial(rng, movers, conditional_probabilities(transition)).sum(axis=1)
+    size = len(histograms)
+    weights = np.full(size * n_samples, 1 / n_samples)
+    starts = np.arange(0, size * n_samples + 1, n_samples)
+    return sparse.csr_array((weights, rank_histograms(landed), starts), shape=(size, size))
+
+
+def surrogate_reward(game: TabularGame, local_policy: LocalPolicy, k: int) -> FloatArray:
+    """r_D: r_g(s_g, a_g) + <F/k, r~(., s_g)>, float [s_g, histogram, a_g]."""
+    frequencies = enumerate_histograms(k, game.n_local_states) / k
+    local_part = induced_reward(game, local_policy) @ frequencies.T
+    return game.global_reward[:, None, :] + local_part[:, :, None]
+
+
+def expected_next(kernels: Sequence[Kernel], values: FloatArray) -> FloatArray:
+    """E[values(s_g', F') | s_g, F] for every s_g', float [s_g, s_g', histogram], from values [s_g', histogram]."""
+    columns = np.ascontiguousarray(values.T)
+    return np.stack([(kernel @ columns).T for kernel in kernels])
+
+
+def bellman_operator(
+    q_values: FloatArray, rewards: FloatArray, kernels: Sequence[Kernel], global_transition: FloatArray, discount: float
+) -> FloatArray:
+    """T Q, float [s_g, histogram, a_g] (the adapted operator of the module docstring)."""
+    ahead = expected_next(kernels, q_values.max(axis=2))
+    backed_up: FloatArray = rewards + discount * np.einsum("gap,gpf->gfa", global_transition, ahead, optimize=True)
+    return backed_up

@@ -1,0 +1,146 @@
+r"""The lumped chain of N agents under a pair of policies: values, occupancies, and the gradient in the local policy.
+
+States are (s_g, c), c the histogram of all N agents; the global agent sees the whole of c. With
+alpha(a | s_g, c) = pi_g(a | s_g, c), kernels K_{s_g} of the local side, and s_g', c' independent given (s_g, c):
+
+    R(s_g, c)  = sum_a alpha r_g(s_g, a) + <c/N, r~(., s_g)>
+    (P V)(s_g, c) = sum_{s_g'} P_g^pi(s_g' | s_g, c) (K_{s_g} V(s_g', .))(c)
+    V = (I - gamma P)^{-1} R,   d = (I - gamma P^T)^{-1} rho,   Phi = <rho, V>
+
+The derivative of Phi in the policy that ALL agents share is (SPEC 3.4; checked against finite differences in the tests)
+
+    G(x, s_g, a) = sum_c d(s_g, c) c_x [ r_l(x, s_g, a)/N
+                   + gamma sum_y P_l(y | x, s_g, a) sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y) ].
+
+Both linear systems are solved by GMRES.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from kofn.agents.operators import Kernel, expected_next, induced_reward
+from kofn.envs.arrays import FloatArray
+from kofn.envs.game import TabularGame
+from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.envs.population import enumerate_histograms, rank_histograms
+
+RELATIVE_TOLERANCE = 1e-10
+"""Residual of the linear systems relative to their right-hand side."""
+
+
+@dataclass(frozen=True, eq=False)
+class SurrogateChain:
+    """N agents under (global_policy, local_policy), with N = global_policy.k.
+
+    Args:
+        game: the game.
+        global_policy: pi_g, evaluated on the histogram of all N agents.
+        local_policy: pi_l.
+        kernels: laws of the next histogram of N agents, one per global state.
+    """
+
+    game: TabularGame
+    global_policy: GlobalPolicy
+    local_policy: LocalPolicy
+    kernels: Sequence[Kernel]
+
+    @property
+    def n_agents(self) -> int:
+        """N."""
+        return self.global_policy.k
+
+    @cached_property
+    def histograms(self) -> FloatArray:
+        """Histograms of N agents, [histogram, s_l]."""
+        return enumerate_histograms(self.n_agents, self.game.n_local_states).astype(np.float64)
+
+    @cached_property
+    def start(self) -> FloatArray:
+        """rho, float [s_g, histogram]."""
+        return np.outer(self.game.initial_global, self.game.initial_local.histogram_law(self.n_agents))
+
+    @cached_property
+    def global_moves(self) -> FloatArray:
+        """P_g^pi, float [s_g, histogram, s_g']."""
+        return np.einsum("gfa,gap->gfp", self.global_policy.probabilities(), self.game.global_transition)
+
+    @cached_property
+    def rewards(self) -> FloatArray:
+        """R, float [s_g, histogram]."""
+        global_part = np.einsum("gfa,ga->gf", self.global_policy.probabilities(), self.game.global_reward)
+        local_part = induced_reward(self.game, self.local_policy) @ self.histograms.T / self.n_agents
+        return global_part + local_part
+
+    def expectation(self, values: FloatArray) -> FloatArray:
+        """P V, float [s_g, histogram]."""
+        return np.einsum("gfp,gpf->gf", self.global_moves, expected_next(self.kernels, values))
+
+    def flow(self, occupancy: FloatArray) -> FloatArray:
+        """P^T d, float [s_g', histogram']."""
+        weighted = self.global_moves * occupancy[:, :, None]
+        moved = [kernel.T @ weight for kernel, weight in zip(self.kernels, weighted, strict=True)]
+        total: FloatArray = np.sum(moved, axis=0).T
+        return total
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """V, float [s_g, histogram]."""
+        return _solve(self.expectation, self.rewards, self.game.discount)
+
+    @cached_property
+    def occupancy(self) -> FloatArray:
+        """d, unnormalised discounted visits from rho, float [s_g, histogram]; sums to 1/(1-gamma)."""
+        return _solve(self.flow, self.start, self.game.discount)
+
+    @property
+    def potential(self) -> float:
+        """Phi = <rho, V> of this chain: a surrogate value, not the deployed game's."""
+        return float(np.vdot(self.start, self.values))
+
+    def local_gradient(self, kernels_of_others: Sequence[Kernel]) -> FloatArray:
+        """G = dPhi/dpi_l, float [s_l, s_g, a_l], from the kernels of N-1 agents."""
+        game, counts = self.game, self.histograms
+        gradient = np.einsum("gf,fx,xga->xga", self.occupancy, counts / self.n_agents, game.local_reward)
+        for s_g, kernel in enumerate(kernels_of_others):
+            landing = self._value_of_landing(s_g, kernel)
+            ahead = np.einsum("f,fx,fxy->xy", self.occupancy[s_g], counts, landing, optimize=True)
+            gradient[:, s_g] += game.discount * np.einsum("xay,xy->xa", game.local_transition[:, s_g], ahead)
+        return gradient
+
+    def _value_of_landing(self, s_g: int, kernel: Kernel) -> FloatArray:
+        """Expected next value when one agent of c leaves state x and lands in y, float [histogram, x, y].
+
+        Entries with no agent in x are zero: they carry no weight in the gradient.
+        """
+        n_states = self.game.n_local_states
+        unit = np.eye(n_states, dtype=np.int64)
+        others = enumerate_histograms(self.n_agents - 1, n_states)
+        joined = rank_histograms(others[:, None, :] + unit)
+        # [others, y, s_g'] -> expectation over where the others land, then over s_g'.
+        ahead = self.values.T[joined].reshape(len(others), -1)
+        expected = np.asarray(kernel @ ahead).reshape(len(others), n_states, -1)
+        counts = self.histograms.astype(np.int64)
+        landing = np.zeros((len(counts), n_states, n_states))
+        for x in range(n_states):
+            occupied = np.flatnonzero(counts[:, x])
+            left = rank_histograms(counts[occupied] - unit[x])
+            landing[occupied, x] = np.einsum("fyp,fp->fy", expected[left], self.global_moves[s_g, occupied])
+        return landing
+
+
+def _solve(apply: Callable[[FloatArray], FloatArray], right: FloatArray, discount: float) -> FloatArray:
+    """Solution X of X - discount * apply(X) = right."""
+    size = right.size
+
+    def residual_map(flat: FloatArray) -> FloatArray:
+        return flat - discount * apply(flat.reshape(right.shape)).ravel()
+
+    operator = LinearOperator((size, size), matvec=residual_map, dtype=np.float64)
+    solution, failed = gmres(operator, right.ravel(), rtol=RELATIVE_TOLERANCE, atol=0.0, restart=min(size, 60), maxiter=100)
+    if failed or not np.isfinite(solution).all():
+        raise FloatingPointError("policy evaluation did not converge; are the game's arrays finite and stochastic?")
+    return np.asarray(solution).reshape(right.shape)

@@ -1,0 +1,107 @@
+"""Array types and the checks that every array from a user passes through.
+
+Each check raises an error that states the rule, the first offending index and the value found there.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+PROBABILITY_TOLERANCE = 1e-8
+"""How far a probability row may be from summing to 1; accepted rows are rescaled to sum to 1."""
+
+ROUNDING = 1e-14
+"""Sums closer to 1 than this are exact up to floating-point rounding."""
+
+
+def first_index(offending: BoolArray) -> tuple[int, ...]:
+    """Index of the first True entry of a boolean array (C order)."""
+    return tuple(int(i) for i in np.argwhere(offending)[0])
+
+
+def float_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None]) -> FloatArray:
+    """A float64 copy of `values`, after checking its shape (None: any positive size) and that it is finite.
+
+    Raises:
+        TypeError: the values are not real numbers.
+        ValueError: wrong rank or size, or a non-finite entry.
+    """
+    try:
+        array = np.array(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of real numbers; got {type(values).__name__} ({error})") from None
+    expected = "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"
+    if array.ndim != len(shape):
+        raise ValueError(f"{name} must have {len(shape)} axes {expected}; got shape {list(array.shape)}")
+    for axis, (size, wanted) in enumerate(zip(array.shape, shape, strict=True)):
+        if size == 0 or (wanted is not None and size != wanted):
+            raise ValueError(f"{name} must have shape {expected}; got {list(array.shape)}: axis {axis} has size {size}")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        index = first_index(bad)
+        raise ValueError(f"{name} must be finite; entry {list(index)} is {array[index]}")
+    return array
+
+
+def probability_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None]) -> FloatArray:
+    """Like `float_array`, for rows (last axis) that are probability distributions; rescales them to sum to 1.
+
+    Raises:
+        TypeError: the values are not real numbers.
+        ValueError: wrong shape, non-finite or negative entry, or a row whose sum is off by more than 1e-8.
+    """
+    array = float_array(name, values, shape)
+    negative = array < 0
+    if negative.any():
+        index = first_index(negative)
+        raise ValueError(f"{name} must be nonnegative (probabilities); entry {list(index)} is {array[index]}")
+    totals = array.sum(axis=-1)
+    off = np.abs(totals - 1) > PROBABILITY_TOLERANCE
+    if off.any():
+        index = first_index(np.atleast_1d(off)) if totals.ndim else ()
+        row = f"row {list(index)}" if totals.ndim else "its only row"
+        raise ValueError(
+            f"{name} must have rows that sum to 1 within {PROBABILITY_TOLERANCE}; {row} sums to {totals[index]}"
+        )
+    # Rows that already sum to 1 up to rounding stay bit-equal, so that saving and loading changes nothing.
+    inexact = np.abs(totals - 1) > ROUNDING
+    rescaled: FloatArray = np.where(inexact[..., None], array / totals[..., None], array)
+    return rescaled
+
+
+def freeze(array: npt.NDArray[Any]) -> None:
+    """Make an array read-only."""
+    array.setflags(write=False)
+
+
+def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """`value` as a Python int after checking that it is an integer in [minimum, maximum].
+
+    Raises:
+        TypeError: not an integer (booleans and floats are refused).
+        ValueError: out of range.
+    """
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer; got {value!r} (a bool)")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__})") from None
+    if number < minimum or (maximum is not None and number > maximum):
+        bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
+        raise ValueError(f"{name} must be {bounds}; got {number}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
+    """`value` after checking that it is one of `choices`; raises ValueError that lists them."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
+    return str(value)

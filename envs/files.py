@@ -1,0 +1,92 @@
+"""Reading and writing of array files: .npz and .json, never pickle, written atomically.
+
+Every file carries its kind and the format version, so that a file of another kind is refused with a clear message.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+FORMAT_VERSION = 1
+
+
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Call `write` on a temporary file beside `path`, then rename it into place: `path` is never half-written."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write_atomically(path, lambda file: _discard(file.write(text.encode())))
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write a JSON file atomically (indented, keys in the order given; floats round-trip exactly)."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a JSON file ({error}); delete it or restore it from a copy") from None
+
+
+def write_npz(path: str | Path, kind: str, /, **arrays: npt.NDArray[Any] | np.generic) -> None:
+    """Write named arrays, with their kind and the format version, atomically."""
+    header = {"kind": np.str_(kind), "format_version": np.int64(FORMAT_VERSION)}
+    write_atomically(path, lambda file: np.savez(file, **header, **arrays))  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one of the arrays
+
+
+def read_npz(path: str | Path, kind: str) -> dict[str, npt.NDArray[Any]]:
+    """Arrays of a file written by `write_npz`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, of another kind, or of a newer format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, AttributeError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is damaged or not a .npz file ({error}); restore it from a copy") from None
+    check_header(path, kind, data.pop("kind", None), data.pop("format_version", None))
+    return data
+
+
+def check_header(path: str | Path, kind: str, found_kind: Any, found_version: Any) -> None:
+    """Raise ValueError unless the file's own kind and format version are the ones expected."""
+    if found_kind is None or str(found_kind) != kind:
+        raise ValueError(f"{path} must hold a {kind}; it holds {'something else' if found_kind is None else found_kind}")
+    if found_version is None or int(found_version) > FORMAT_VERSION:
+        raise ValueError(f"{path} has format version {found_version}; this kofn reads up to {FORMAT_VERSION}: upgrade it")
+
+
+def _discard(_: object) -> None:
+    """Turn an expression's value into None."""

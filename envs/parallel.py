@@ -1,0 +1,262 @@
+"""PopulationEnv: any tabular game as a PettingZoo parallel environment.
+
+A thin dict view of `IndividualSimulator`. The global agent sees the histogram of all n local agents;
+`kofn.wrappers.SubsampleObservation` limits it to k of them.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from pettingzoo import ParallelEnv
+
+from kofn.envs.arrays import IntArray, integer, one_of
+from kofn.envs.game import TabularGame
+from kofn.envs.observations import GlobalEncoding, LocalEncoding, Observation, ObsMode, Space, one_hot
+from kofn.envs.render import Renderer, Scene
+from kofn.envs.simulator import IndividualSimulator, LocalTiming, Payment
+from kofn.envs.streams import Seed, Streams
+
+GLOBAL_AGENT = "global_0"
+RenderMode = Literal["human", "rgb_array", "ansi"]
+Info = dict[str, Any]
+
+
+class PopulationEnv(ParallelEnv[str, Observation, int]):
+    """One global agent and n local agents in the standard parallel API.
+
+    Agents are `global_0` and `local_0` .. `local_{n-1}`. Every agent receives the team reward r(s_t, a_t). A step past
+    `max_cycles` truncates; nothing terminates. `infos["global_0"]` holds `reward_global` and `reward_local_mean` after
+    every step and, at the end, `team_return` (undiscounted) and `team_discounted_return`.
+
+    Args:
+        game: the game.
+        n_agents: n, number of local agents.
+        max_cycles: horizon, steps per episode.
+        obs_mode: "box" (flat float32, one-hot), "discrete" or "multidiscrete"; see `kofn.envs.observations`.
+        render_mode: None, "human" (needs pygame), "rgb_array" or "ansi".
+        local_timing: "paper" (local agents move with the old global state) or "code" (with the new one; only to
+            reproduce the authors' evaluation).
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4, "is_parallelizable": True}
+
+    def __init__(
+        self,
+        game: TabularGame,
+        n_agents: int,
+        *,
+        max_cycles: int = 100,
+        obs_mode: ObsMode = "box",
+        render_mode: RenderMode | None = None,
+        local_timing: LocalTiming = "paper",
+    ) -> None:
+        if not isinstance(game, TabularGame):
+            raise TypeError(f"game must be a TabularGame; got {type(game).__name__}")
+        if render_mode is not None:
+            one_of("render_mode", render_mode, self.metadata["render_modes"])
+        self.game = game
+        self.n_agents = integer("n_agents", n_agents, 1)
+        self.max_cycles = integer("max_cycles", max_cycles, 1)
+        self.render_mode = render_mode
+        self.metadata = {**type(self).metadata, "name": game.labels.title.replace(" ", "_")}
+        self.obs_mode: ObsMode = obs_mode
+        self.simulator = IndividualSimulator(game, self.n_agents, local_timing=local_timing)
+        self._local_encoding = LocalEncoding(game.n_global_states, game.n_local_states, obs_mode)
+        self._spaces: dict[str, tuple[Space, Space]] = {}
+        self._local_names = [f"local_{i}" for i in range(self.n_agents)]
+        self.possible_agents = [GLOBAL_AGENT, *self._local_names]
+        self.agents: list[str] = []
+        self._seeded = False
+        self._renderer = Renderer(self.metadata["render_fps"])
+
+    @cached_property
+    def global_encoding(self) -> GlobalEncoding:
+        """How the global agent observes all n agents."""
+        game = self.game
+        return GlobalEncoding(game.n_global_states, game.n_local_states, self.n_agents, "histogram", self.obs_mode)
+
+    @property
+    def local_encoding(self) -> LocalEncoding:
+        """How a local agent observes itself and the global state."""
+        return self._local_encoding
+
+    @property
+    def discount(self) -> float:
+        """gamma of the game, to be passed on to learners."""
+        return self.game.discount
+
+    @property
+    def timestep(self) -> int:
+        """Steps taken in this episode."""
+        return self._timestep
+
+    def observation_space(self, agent: str) -> Space:
+        """The agent's own space object (always the same one)."""
+        return self._agent_spaces(agent)[0]
+
+    def action_space(self, agent: str) -> Space:
+        """The agent's own space object (always the same one)."""
+        return self._agent_spaces(agent)[1]
+
+    def _agent_spaces(self, agent: str) -> tuple[Space, Space]:
+        if agent not in self._spaces:
+            if agent == GLOBAL_AGENT:
+                spaces: tuple[Space, Space] = self.global_encoding.space(), Discrete(self.game.n_global_actions)
+            else:
+                self._local_index(agent)
+                spaces = self._local_encoding.space(), Discrete(self.game.n_local_actions)
+            self._spaces[agent] = spaces
+        return self._spaces[agent]
+
+    def _local_index(self, agent: str) -> int:
+        prefix, _, number = str(agent).partition("_")
+        if prefix == "local" and number.isdecimal() and int(number) < self.n_agents and str(int(number)) == number:
+            return int(number)
+        raise KeyError(f"agent must be 'global_0' or 'local_0' .. 'local_{self.n_agents - 1}'; got {agent!r}")
+
+    @cached_property
+    def state_space(self) -> Space:
+        """Space of `state()`: the global state and every individual's state."""
+        sizes = np.full(1 + self.n_agents, self.game.n_local_states)
+        sizes[0] = self.game.n_global_states
+        if self.obs_mode == "box":
+            return Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
+        return MultiDiscrete(sizes)
+
+    def state(self) -> Observation:
+        """[s_g, s_1 .. s_n], one-hot float32 when `obs_mode="box"`, int64 otherwise."""
+        self._check_started("state")
+        global_states, local_states = self.simulator.global_states, self.simulator.local_states[0]
+        if self.obs_mode != "box":
+            return np.concatenate([global_states, local_states])
+        individuals = one_hot(local_states, self.game.n_local_states).ravel()
+        return np.concatenate([one_hot(global_states, self.game.n_global_states).ravel(), individuals])
+
+    def reset(self, seed: Seed = None, options: Mapping[str, Any] | None = None) -> tuple[dict[str, Observation], dict[str, Info]]:
+        """Start an episode. A seed restarts the random streams; without one they go on. `options` are ignored."""
+        if seed is not None or not self._seeded:
+            self._streams = Streams.from_seed(seed)
+            self._seeded = True
+        self.simulator.reset(self._streams)
+        self._timestep = 0
+        self._team_return = 0.0
+        self._team_discounted_return = 0.0
+        self.agents = list(self.possible_agents)
+        return self._observations(), {agent: {} for agent in self.possible_agents}
+
+    def step(
+        self, actions: Mapping[str, int]
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
+        """Pay r(s_t, a_t) to every agent and move once.
+
+        Args:
+            actions: one integer per agent, keyed by agent name.
+
+        Raises:
+            RuntimeError: called before `reset` or after the end of the episode.
+            KeyError: an agent's action is missing.
+            TypeError, ValueError: unknown agents, an action that is no integer or out of range.
+        """
+        self._check_started("step")
+        if not self.agents:
+            raise RuntimeError("the episode is over: call reset() before the next step()")
+        payment = self.simulator.step(*self._parse(actions))
+        reward = self._account(payment)
+        truncated = self._timestep >= self.max_cycles
+        infos: dict[str, Info] = {agent: {} for agent in self.possible_agents}
+        infos[GLOBAL_AGENT] = self._global_info(payment, truncated)
+        observations = self._observations()
+        rewards = dict.fromkeys(self.possible_agents, reward)
+        terminations = dict.fromkeys(self.possible_agents, False)
+        truncations = dict.fromkeys(self.possible_agents, truncated)
+        if truncated:
+            self.agents = []
+        return observations, rewards, terminations, truncations, infos
+
+    def _parse(self, actions: Mapping[str, int]) -> tuple[IntArray, IntArray]:
+        """Validated action arrays ([1], [1, n]) of an action dict."""
+        try:
+            values = [actions[agent] for agent in self.possible_agents]
+        except KeyError as error:
+            raise KeyError(f"actions must hold one action per agent; {error.args[0]!r} is missing") from None
+        if len(actions) != len(values):
+            unknown = next(agent for agent in actions if agent not in set(self.possible_agents))
+            raise ValueError(f"actions must hold the environment's agents only; {unknown!r} is not one of them")
+        array = np.asarray(values)
+        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+            agent = next(a for a, v in zip(self.possible_agents, values, strict=True) if not _is_integer(v))
+            raise TypeError(f"every action must be an integer; the action of {agent!r} is {actions[agent]!r}")
+        limits = np.full(len(values), self.game.n_local_actions)
+        limits[0] = self.game.n_global_actions
+        bad = (array < 0) | (array >= limits)
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(
+                f"every action must lie in its space; {self.possible_agents[first]!r} has actions "
+                f"0 .. {limits[first] - 1} and got {array[first]}"
+            )
+        array = array.astype(np.int64)
+        return array[:1], array[None, 1:]
+
+    def _account(self, payment: Payment) -> float:
+        """Add a payment to the episode's returns and count the step."""
+        reward = float(payment.team_reward[0])
+        self._team_return += reward
+        self._team_discounted_return += self.discount**self._timestep * reward
+        self._timestep += 1
+        return reward
+
+    def _global_info(self, payment: Payment, truncated: bool) -> Info:
+        info: Info = {
+            "reward_global": float(payment.global_reward[0]),
+            "reward_local_mean": float(payment.local_reward_mean[0]),
+        }
+        if truncated:
+            info["team_return"] = self._team_return
+            info["team_discounted_return"] = self._team_discounted_return
+        return info
+
+    def _observations(self) -> dict[str, Observation]:
+        """Fresh observations of all agents."""
+        simulator = self.simulator
+        rows = self._local_encoding.encode(simulator.local_states[0], simulator.global_states)
+        observations = dict(zip(self._local_names, rows, strict=True))
+        seen = self.global_encoding.encode(simulator.global_states, simulator.counts())
+        return {GLOBAL_AGENT: seen[0], **observations}
+
+    def render(self) -> Any:
+        """A frame in the current `render_mode`: image array, text, or None ("human")."""
+        return self.render_scene(self.scene())
+
+    def scene(self, sampled: IntArray | None = None) -> Scene:
+        """What is to be drawn now; `sampled` holds the counts [s_l] of the agents the global agent sees."""
+        self._check_started("render")
+        return Scene(
+            labels=self.game.labels,
+            global_state=int(self.simulator.global_states[0]),
+            counts=self.simulator.counts()[0],
+            sampled=sampled,
+            timestep=self._timestep,
+        )
+
+    def render_scene(self, scene: Scene) -> Any:
+        """Draw a scene in the current `render_mode`."""
+        return self._renderer.render(scene, self.render_mode)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._renderer.close()
+
+    def _check_started(self, method: str) -> None:
+        if not self._seeded:
+            raise RuntimeError(f"call reset() before {method}()")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) or (isinstance(value, np.ndarray) and value.ndim == 0)

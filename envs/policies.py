@@ -1,0 +1,292 @@
+r"""Tabular policies of the two players.
+
+* Global, k-observation class: pi_g(a_g | s_g, F), F the histogram of the k sampled agents. The table is indexed
+  [s_g, rank of F] and holds actions (deterministic) or probabilities [s_g, rank, a_g].
+* Local: ONE map pi_l(a_l | s_l, s_g) shared by all agents, probabilities [s_l, s_g, a_l].
+
+Named policies: "uniform" for both players; "keep", the global action most likely to keep s_g; "stay", the local action
+most likely to keep s_l.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from kofn.envs.arrays import FloatArray, IntArray, first_index, freeze, integer, one_of, probability_array
+from kofn.envs.files import check_header, read_json, read_npz, write_json, write_npz
+from kofn.envs.game import TabularGame
+from kofn.envs.population import n_histograms, rank_histograms
+from kofn.envs.simulator import cumulative_thresholds, sample_rows
+
+GLOBAL_POLICY_NAMES = ("uniform", "keep")
+LOCAL_POLICY_NAMES = ("uniform", "stay")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GlobalPolicy:
+    """pi_g over (s_g, histogram of k agents).
+
+    Args:
+        table: actions, int64 [s_g, histogram], or probabilities, float [s_g, histogram, a_g]. Histograms are in rank
+            order (`population.rank_histograms`).
+        k: number of agents seen.
+        n_local_states: |S_l|.
+        n_actions: |A_g|.
+
+    Raises:
+        TypeError, ValueError: a table of the wrong shape, an action out of range, or a row that is no distribution.
+    """
+
+    table: npt.NDArray[np.int64] | npt.NDArray[np.float64]
+    k: int
+    n_local_states: int
+    n_actions: int
+
+    def __post_init__(self) -> None:
+        """Validate and freeze."""
+        integer("n_actions", self.n_actions, 1)
+        n_columns = n_histograms(integer("k", self.k, 1), integer("n_local_states", self.n_local_states, 1))
+        values = np.asarray(self.table)
+        if values.ndim == 3:
+            table: npt.NDArray[np.int64] | FloatArray = probability_array(
+                "global policy table", values, (None, n_columns, self.n_actions)
+            )
+        else:
+            table = _action_table(values, n_columns, self.n_actions)
+        freeze(table)
+        object.__setattr__(self, "table", table)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the table holds actions."""
+        return self.table.ndim == 2
+
+    @property
+    def n_global_states(self) -> int:
+        """|S_g|."""
+        return self.table.shape[0]
+
+    def probabilities(self) -> FloatArray:
+        """pi_g as float [s_g, histogram, a_g]."""
+        if self.deterministic:
+            return np.eye(self.n_actions)[self.table.astype(np.int64)]
+        return cast("FloatArray", self.table)
+
+    def act(
+        self, global_states: IntArray, histograms: IntArray, rng: np.random.Generator | None = None
+    ) -> IntArray:
+        """Actions for a batch of observations.
+
+        Args:
+            global_states: int64 [batch].
+            histograms: int64 [batch, s_l], rows summing to k.
+            rng: draws the actions of a stochastic policy; None takes the most likely action (lowest index on ties).
+
+        Returns:
+            Actions, int64 [batch].
+        """
+        rows = self.table[global_states, rank_histograms(histograms)]
+        if self.deterministic:
+            return rows.astype(np.int64)
+        if rng is None:
+            return np.asarray(rows.argmax(axis=-1))
+        return sample_rows(rng.random(len(rows)), cumulative_thresholds(rows.astype(np.float64)))
+
+    def check_fits(self, game: TabularGame, n_agents: int | None = None) -> None:
+        """Raise ValueError unless the policy's sizes are those of the game, and k <= n_agents."""
+        found = (self.n_global_states, self.n_local_states, self.n_actions)
+        wanted = (game.n_global_states, game.n_local_states, game.n_global_actions)
+        if found != wanted:
+            raise ValueError(
+                f"the global policy must match the game's (|S_g|, |S_l|, |A_g|) = {wanted}; it has {found}"
+            )
+        if n_agents is not None and self.k > n_agents:
+            raise ValueError(f"the global policy observes k={self.k} agents, more than n_agents={n_agents}")
+
+    @classmethod
+    def constant(cls, game: TabularGame, k: int, action: int) -> "GlobalPolicy":
+        """The same action whatever is seen."""
+        action = integer("action", action, 0, game.n_global_actions - 1)
+        return _global_actions(game, k, np.full(game.n_global_states, action))
+
+    @classmethod
+    def named(cls, name: str, game: TabularGame, k: int) -> "GlobalPolicy":
+        """"uniform" or "keep" (the action most likely to keep s_g); raises ValueError for another name."""
+        one_of("global_policy", name, GLOBAL_POLICY_NAMES)
+        if name == "keep":
+            states = np.arange(game.n_global_states)
+            return _global_actions(game, k, game.global_transition[states, :, states].argmax(axis=1))
+        shape = (game.n_global_states, n_histograms(k, game.n_local_states), game.n_global_actions)
+        return cls(
+            table=np.full(shape, 1 / game.n_global_actions),
+            k=k,
+            n_local_states=game.n_local_states,
+            n_actions=game.n_global_actions,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write to .npz or .json (by the suffix), without pickle.
+
+        Raises:
+            ValueError: another suffix.
+        """
+        sizes = {"k": self.k, "n_local_states": self.n_local_states, "n_actions": self.n_actions}
+        _save_table(path, "GlobalPolicy", self.table, sizes)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "GlobalPolicy":
+        """Read a policy written by `save`; the table is bit-equal to the one saved.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged or holds something else.
+        """
+        table, sizes = _load_table(path, "GlobalPolicy")
+        return cls(table=table, **sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class LocalPolicy:
+    """pi_l, shared by all local agents.
+
+    Args:
+        table: probabilities, float [s_l, s_g, a_l].
+
+    Raises:
+        TypeError, ValueError: wrong rank, or a row that is no distribution.
+    """
+
+    table: FloatArray
+
+    def __post_init__(self) -> None:
+        """Validate and freeze."""
+        table = probability_array("local policy table", self.table, (None, None, None))
+        freeze(table)
+        object.__setattr__(self, "table", table)
+
+    def act(
+        self, local_states: IntArray, global_states: IntArray, rng: np.random.Generator | None = None
+    ) -> IntArray:
+        """Actions of agents with states [...] under global states that broadcast to [...], int64 [...].
+
+        Without `rng` the most likely action is taken (lowest index on ties).
+        """
+        rows = self.table[local_states, global_states]
+        if rng is None:
+            return np.asarray(rows.argmax(axis=-1))
+        return sample_rows(rng.random(rows.shape[:-1]), cumulative_thresholds(rows))
+
+    def check_fits(self, game: TabularGame) -> None:
+        """Raise ValueError unless the policy's sizes are those of the game."""
+        wanted = game.local_reward.shape
+        if self.table.shape != wanted:
+            raise ValueError(
+                f"the local policy must match the game's [|S_l|, |S_g|, |A_l|] = {list(wanted)}; "
+                f"it has {list(self.table.shape)}"
+            )
+
+    @classmethod
+    def from_actions(cls, actions: npt.ArrayLike, n_actions: int) -> "LocalPolicy":
+        """The deterministic policy with actions [s_l, s_g]."""
+        table = np.asarray(actions)
+        if table.ndim != 2:
+            raise ValueError(f"local actions must have 2 axes [s_l, s_g]; got shape {list(table.shape)}")
+        return cls(np.eye(n_actions)[_action_table(table, table.shape[1], n_actions)])
+
+    @classmethod
+    def named(cls, name: str, game: TabularGame) -> "LocalPolicy":
+        """"uniform" or "stay" (the action most likely to keep s_l); raises ValueError for another name."""
+        one_of("local_policy", name, LOCAL_POLICY_NAMES)
+        if name == "uniform":
+            return cls(np.full(game.local_reward.shape, 1 / game.n_local_actions))
+        states = np.arange(game.n_local_states)
+        return cls.from_actions(game.local_transition[states, :, :, states].argmax(axis=-1), game.n_local_actions)
+
+    def save(self, path: str | Path) -> None:
+        """Write to .npz or .json (by the suffix), without pickle; raises ValueError for another suffix."""
+        _save_table(path, "LocalPolicy", self.table, {})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LocalPolicy":
+        """Read a policy written by `save`, bit-equal; errors as in `GlobalPolicy.load`."""
+        table, _ = _load_table(path, "LocalPolicy")
+        return cls(table.astype(np.float64))
+
+
+def as_global_policy(policy: GlobalPolicy | str | npt.ArrayLike, game: TabularGame, k: int) -> GlobalPolicy:
+    """A policy given as object, name or table, checked against the game and k."""
+    if isinstance(policy, str):
+        return GlobalPolicy.named(policy, game, k)
+    if not isinstance(policy, GlobalPolicy):
+        policy = GlobalPolicy(
+            table=np.asarray(policy), k=k, n_local_states=game.n_local_states, n_actions=game.n_global_actions
+        )
+    policy.check_fits(game)
+    if policy.k != k:
+        raise ValueError(f"the global policy observes k={policy.k} agents; k={k} was asked for")
+    return policy
+
+
+def as_local_policy(policy: LocalPolicy | str | npt.ArrayLike, game: TabularGame) -> LocalPolicy:
+    """A policy given as object, name or table, checked against the game."""
+    if isinstance(policy, str):
+        return LocalPolicy.named(policy, game)
+    if not isinstance(policy, LocalPolicy):
+        policy = LocalPolicy(np.asarray(policy, dtype=np.float64))
+    policy.check_fits(game)
+    return policy
+
+
+def _global_actions(game: TabularGame, k: int, actions: IntArray) -> GlobalPolicy:
+    """The policy that plays actions [s_g] whatever it sees of the local agents."""
+    n_columns = n_histograms(k, game.n_local_states)
+    return GlobalPolicy(
+        table=np.repeat(actions[:, None], n_columns, axis=1),
+        k=k,
+        n_local_states=game.n_local_states,
+        n_actions=game.n_global_actions,
+    )
+
+
+def _action_table(values: npt.NDArray[np.generic], n_columns: int, n_actions: int) -> IntArray:
+    """Check a table of actions [rows, n_columns]."""
+    if values.ndim != 2 or values.shape[1] != n_columns or values.shape[0] == 0:
+        raise ValueError(f"an action table must have shape [any, {n_columns}]; got {list(values.shape)}")
+    if not np.issubdtype(values.dtype, np.integer):
+        raise TypeError(f"an action table must hold integers; got {values.dtype}")
+    table = values.astype(np.int64)
+    bad = (table < 0) | (table >= n_actions)
+    if bad.any():
+        index = first_index(bad)
+        raise ValueError(f"actions must lie in [0, {n_actions}); entry {list(index)} is {table[index]}")
+    return table
+
+
+def _save_table(path: str | Path, kind: str, table: npt.NDArray[np.generic], sizes: dict[str, int]) -> None:
+    if _suffix(path) == ".npz":
+        write_npz(path, kind, table=table, **{name: np.int64(size) for name, size in sizes.items()})
+    else:
+        write_json(path, {"kind": kind, "format_version": 1, **sizes, "table": table.tolist()})
+
+
+def _load_table(path: str | Path, kind: str) -> tuple[npt.NDArray[np.generic], dict[str, int]]:
+    """(table, sizes) of a policy file; ValueError when it is damaged or of another kind."""
+    if _suffix(path) == ".npz":
+        data = dict(read_npz(path, kind))
+    else:
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise ValueError(f"{path} must hold a {kind}; it holds a {type(content).__name__}")
+        data = dict(content)
+        check_header(path, kind, data.pop("kind", None), data.pop("format_version", None))
+    if "table" not in data:
+        raise ValueError(f"{path} has no table; it is damaged")
+    table = np.asarray(data.pop("table"))
+    return table, {name: int(size) for name, size in data.items()}
+
+
+def _suffix(path: str | Path) -> str:
+    return one_of("the suffix of a policy file", Path(path).suffix, (".npz", ".json"))

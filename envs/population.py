@@ -1,0 +1,218 @@
+r"""Histograms of k agents over a finite state space, and how to draw them.
+
+The histogram of k agents is the count vector c in N^S with sum c = k; there are C(k+S-1, S-1) of them. They are
+ordered lexicographically, ascending: `enumerate_histograms(k, S)[0] == (0, .., 0, k)`. Ranks follow from
+
+    #{c' < c} = sum_i [ C(r_i + m_i, m_i) - C(r_i - c_i + m_i, m_i) ],   m_i = S-1-i,  r_i = k - c_0 - .. - c_{i-1},
+
+so that ranking needs no table at all. Samplers take a batch of populations and work
+for 1 to 10^12 agents, where numpy's own hypergeometric samplers stop at 10^9.
+"""
+
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from kofn.envs.arrays import FloatArray, IntArray, first_index, integer
+
+MAX_AGENTS = 10**12
+"""Largest population the samplers accept."""
+
+_SEQUENTIAL_DRAWS = 64
+"""Up to this many agents are drawn one after another: the draws used per population are then constant, which keeps
+two simulations with the same seed in step (common random numbers)."""
+
+_NUMPY_HYPERGEOMETRIC_LIMIT = 10**9
+_MAX_SEQUENTIAL_DRAWS = 10**6
+
+
+def n_histograms(k: int, n_states: int) -> int:
+    """|mu_k| = C(k + n_states - 1, n_states - 1), the number of histograms of k agents."""
+    k = integer("k", k, 0)
+    n_states = integer("n_states", n_states, 1)
+    return comb(k + n_states - 1, n_states - 1)
+
+
+def enumerate_histograms(k: int, n_states: int) -> IntArray:
+    """All histograms of k agents in rank order, int64 [n_histograms, n_states].
+
+    Raises:
+        ValueError: more than 2^31 histograms (use samples instead of a table).
+    """
+    total = n_histograms(k, n_states)
+    if total > 2**31:
+        raise ValueError(f"{total} histograms of {k} agents over {n_states} states do not fit into a table; lower k")
+    return unrank_histograms(np.arange(total), k, n_states)
+
+
+def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
+    """Ranks of count vectors [..., n_states], int64 [...]; every vector may have a total of its own.
+
+    Raises:
+        ValueError: a negative count, or a rank beyond int64.
+    """
+    counts = np.asarray(histograms)
+    if counts.ndim == 0 or not np.issubdtype(counts.dtype, np.integer):
+        raise TypeError(f"histograms must be integer counts [..., n_states]; got {counts.dtype} {list(counts.shape)}")
+    if counts.size and counts.min() < 0:
+        index = first_index(counts < 0)
+        raise ValueError(f"histograms must be nonnegative; entry {list(index)} is {counts[index]}")
+    n_states = counts.shape[-1]
+    remaining = counts.sum(axis=-1)
+    _check_rankable(int(remaining.max(initial=0)), n_states)
+    ranks = np.zeros(counts.shape[:-1], dtype=np.int64)
+    for i in range(n_states - 1):
+        m = n_states - 1 - i
+        after = remaining - counts[..., i]
+        ranks += _choose(remaining, m) - _choose(after, m)
+        remaining = after
+    return ranks
+
+
+def unrank_histograms(ranks: npt.ArrayLike, k: int, n_states: int) -> IntArray:
+    """Histograms of k agents with the given ranks [...], int64 [..., n_states]; inverse of `rank_histograms`.
+
+    Raises:
+        ValueError: a rank outside [0, n_histograms(k, n_states)).
+    """
+    remaining_rank = np.array(ranks, dtype=np.int64)
+    total = n_histograms(k, n_states)
+    outside = np.atleast_1d((remaining_rank < 0) | (remaining_rank >= total))
+    if outside.any():
+        index = first_index(outside)
+        value = np.atleast_1d(remaining_rank)[index]
+        raise ValueError(f"ranks must lie in [0, {total}); entry {list(index)} is {value}")
+    _check_rankable(k, n_states)
+    counts = np.empty((*remaining_rank.shape, n_states), dtype=np.int64)
+    remaining = np.full(remaining_rank.shape, k, dtype=np.int64)
+    for i in range(n_states - 1):
+        m = n_states - 1 - i
+        block_end = _choose(remaining, m)
+        after = _smallest_remainder(block_end - remaining_rank, m, remaining)
+        counts[..., i] = remaining - after
+        remaining_rank -= block_end - _choose(after, m)
+        remaining = after
+    counts[..., n_states - 1] = remaining
+    return counts
+
+
+def _check_rankable(k: int, n_states: int) -> None:
+    """Ranks and the products inside `_choose` must fit into 64-bit integers."""
+    if comb(k + n_states - 1, n_states - 1) * n_states > np.iinfo(np.int64).max:
+        raise ValueError(f"histograms of {k} agents over {n_states} states are too many to rank with 64-bit integers")
+
+
+def _choose(r: IntArray, m: int) -> IntArray:
+    """C(r + m, m), elementwise; every partial product is itself a binomial coefficient, so divisions are exact."""
+    result = np.ones_like(r)
+    for i in range(1, m + 1):
+        result = result * (r + i) // i
+    return result
+
+
+def _smallest_remainder(target: IntArray, m: int, high: IntArray) -> IntArray:
+    """Smallest r in [0, high] with C(r + m, m) >= target, by bisection."""
+    low = np.zeros_like(high)
+    high = high.copy()
+    while (low < high).any():
+        middle = (low + high) // 2
+        reached = _choose(middle, m) >= target
+        high = np.where(reached, middle, high)
+        low = np.where(reached, low, middle + 1)
+    return low
+
+
+def conditional_probabilities(probabilities: FloatArray) -> FloatArray:
+    """p_j / (p_j + p_{j+1} + ..) along the last axis: the chance of outcome j once outcomes before j are excluded.
+
+    The last possible outcome gets exactly 1, so that samplers never reach an outcome of probability zero.
+    """
+    tails = np.cumsum(probabilities[..., ::-1], axis=-1)[..., ::-1]
+    conditional: FloatArray = np.divide(probabilities, tails, out=np.zeros_like(probabilities), where=tails > 0)
+    return np.minimum(conditional, 1.0)
+
+
+def sample_multinomial(rng: np.random.Generator, totals: IntArray, conditional: FloatArray) -> IntArray:
+    """Multinomial counts: `totals` [...] agents move independently by distributions [..., n_outcomes].
+
+    Args:
+        rng: source of randomness.
+        totals: int64 [...], number of agents of each cell, at most `MAX_AGENTS`.
+        conditional: the distributions as `conditional_probabilities`, [..., n_outcomes]; axes broadcast.
+
+    Returns:
+        Counts, int64 [..., n_outcomes], summing to `totals`.
+    """
+    n_outcomes = conditional.shape[-1]
+    counts = np.empty((*np.broadcast_shapes(totals.shape, conditional.shape[:-1]), n_outcomes), dtype=np.int64)
+    remaining = np.broadcast_to(totals, counts.shape[:-1])
+    for j in range(n_outcomes - 1):
+        counts[..., j] = rng.binomial(remaining, conditional[..., j])
+        remaining = remaining - counts[..., j]
+    counts[..., -1] = remaining
+    return counts
+
+
+def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
+    """Histograms of k distinct agents drawn uniformly from each population (multivariate hypergeometric).
+
+    Args:
+        rng: source of randomness.
+        counts: int64 [n_populations, n_states]; every population holds at least k and at most `MAX_AGENTS` agents.
+        k: number of agents drawn. Populations of 10^9 agents and more allow k up to 10^6 (or k = all).
+
+    Returns:
+        Sampled counts, int64 [n_populations, n_states], rows summing to k.
+
+    Raises:
+        ValueError: k is larger than a population, or too large for a population of 10^9 agents and more.
+    """
+    k = integer("k", k, 0)
+    totals = counts.sum(axis=-1)
+    if (totals < k).any():
+        index = first_index(totals < k)
+        raise ValueError(f"k must be at most the number of agents; population {index[0]} has {totals[index]}, k is {k}")
+    if (totals == k).all():
+        return counts.copy()
+    if k <= _SEQUENTIAL_DRAWS:
+        return _draw_one_by_one(rng, counts, k)
+    if totals.max() < _NUMPY_HYPERGEOMETRIC_LIMIT:
+        return _draw_state_by_state(rng, counts, k)
+    if k > _MAX_SEQUENTIAL_DRAWS:
+        raise ValueError(
+            f"k must be at most {_MAX_SEQUENTIAL_DRAWS} (or all) for {_NUMPY_HYPERGEOMETRIC_LIMIT} agents and more; got {k}"
+        )
+    return _draw_one_by_one(rng, counts, k)
+
+
+def _draw_one_by_one(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
+    """Each agent in turn is uniform among those left: exact integer arithmetic, k draws per population."""
+    left = counts.copy()
+    totals = counts.sum(axis=-1)
+    populations = np.arange(len(counts))
+    for drawn in range(k):
+        position = rng.integers(totals - drawn)
+        state = (np.cumsum(left, axis=-1) <= position[:, None]).sum(axis=-1)
+        left[populations, state] -= 1
+    return counts - left
+
+
+def _draw_state_by_state(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
+    """Counts of one state after another, each hypergeometric given those before: O(n_states), any k."""
+    sampled = np.empty_like(counts)
+    others = counts.sum(axis=-1)
+    wanted = np.full(len(counts), k, dtype=np.int64)
+    for j in range(counts.shape[-1] - 1):
+        others = others - counts[:, j]
+        sampled[:, j] = rng.hypergeometric(counts[:, j], others, wanted)
+        wanted = wanted - sampled[:, j]
+    sampled[:, -1] = wanted
+    return sampled
+
+
+def count_states(states: IntArray, n_states: int) -> IntArray:
+    """Histograms of individual states [n_populations, n_agents], int64 [n_populations, n_states]."""
+    shifted = states + n_states * np.arange(len(states))[:, None]
+    counts = np.bincount(shifted.ravel(), minlength=n_states * len(states))
+    return counts.reshape(len(states), n_states)

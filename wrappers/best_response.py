@@ -1,0 +1,201 @@
+"""Single-agent views: the game as one side sees it while the other side's policy is fixed.
+
+Both views are Gymnasium environments on the lumped simulator, so that their cost does not depend on the number of
+agents. Rewards are the team reward r(s_t, a_t); `discount` is the game's and must be handed to the learner.
+
+>>> env = GlobalBestResponse("warehouse_dispatch", n_agents=1000, k=10, local_policy="uniform")
+>>> observation, info = env.reset(seed=0)
+>>> observation.shape, env.discount
+((10,), 0.95)
+"""
+
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Discrete
+
+from kofn.envs.arrays import integer, one_of
+from kofn.envs.game import TabularGame
+from kofn.envs.observations import GlobalEncoding, Observation, ObsMode, Space
+from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
+from kofn.envs.simulator import LumpedSimulator
+from kofn.wrappers.deviations import Deviation, Fleet, TaggedAgent
+from kofn.wrappers.view import METADATA, View, reward_parts
+
+Result = tuple[Observation, float, bool, bool, dict[str, Any]]
+
+
+class GlobalBestResponse(gymnasium.Env[Observation, Any]):
+    """The global agent's problem while all local agents follow one policy.
+
+    Observation: [s_g, histogram of k agents drawn afresh] in `obs_mode`; action: a_g; reward: r(s_t, a_t).
+
+    Args:
+        game: a TabularGame or the name of a registered game.
+        n_agents: n; omitted: the registered game's default.
+        k: agents seen each step; omitted: all n.
+        local_policy: LocalPolicy, table [s_l, s_g, a_l], or "uniform" or "stay".
+        max_cycles: horizon; omitted: the registered game's default, otherwise 100.
+        obs_mode: "box", "discrete" or "multidiscrete".
+        render_mode: None, "human", "rgb_array" or "ansi".
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range.
+    """
+
+    metadata = METADATA
+
+    def __init__(
+        self,
+        game: TabularGame | str,
+        *,
+        n_agents: int | None = None,
+        k: int | None = None,
+        local_policy: LocalPolicy | str | npt.ArrayLike = "uniform",
+        max_cycles: int | None = None,
+        obs_mode: ObsMode = "box",
+        render_mode: str | None = None,
+    ) -> None:
+        self._view = View(game, n_agents, k, max_cycles, render_mode)
+        self.render_mode = render_mode
+        self.game = self._view.game
+        self.local_policy = as_local_policy(local_policy, self.game)
+        self._simulator = LumpedSimulator(self.game, self._view.n_agents)
+        sizes = (self.game.n_global_states, self.game.n_local_states, self._view.k)
+        self._encoding = GlobalEncoding(*sizes, "histogram", obs_mode)
+        self.observation_space: Space = self._encoding.space()
+        self.action_space: Space = Discrete(self.game.n_global_actions)
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+        return self.game.discount
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode; a seed restarts the random streams. `options` are ignored."""
+        super().reset(seed=seed, options=options)
+        self._simulator.reset(self._view.restart(seed))
+        return self._observe(), {}
+
+    def step(self, action: Any) -> Result:
+        """Play a_g once.
+
+        Raises:
+            RuntimeError: before the first reset.
+            TypeError, ValueError: the action is no integer or out of range.
+        """
+        a_g = integer("action", action, 0, self.game.n_global_actions - 1)
+        self._view.check_started()
+        payment = self._simulator.step(np.array([a_g]), self.local_policy.table)
+        truncated = self._view.tick()
+        return self._observe(), float(payment.team_reward[0]), False, truncated, reward_parts(payment)
+
+    def _observe(self) -> Observation:
+        self._sampled = self._view.sample(self._simulator.counts)
+        observation: Observation = self._encoding.encode(self._simulator.global_states, self._sampled)[0]
+        return observation
+
+    def render(self) -> Any:
+        """A frame in the current `render_mode`, the sampled agents marked."""
+        self._view.check_started()
+        return self._view.render(self._simulator.global_states, self._simulator.counts, self._sampled)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._view.close()
+
+
+class LocalBestResponse(gymnasium.Env[Observation, Any]):
+    """The local side's problem while the global agent follows one policy.
+
+    `deviation="tagged"`: the learner is one agent, sees [s_l, s_g] in `obs_mode` and acts a_l; the others keep
+    `local_policy`. `deviation="shared"`: the learner is the whole fleet, sees s_g and picks an action per local state.
+    `info["others"]` says what the other agents do. Reward: the whole team's r(s_t, a_t).
+
+    Args:
+        game: a TabularGame or the name of a registered game.
+        n_agents: n; omitted: the registered game's default.
+        k: agents the global policy sees; omitted: the policy's own k, or n for a named policy.
+        global_policy: GlobalPolicy, table [s_g, histogram(, a_g)], or "uniform" or "keep".
+        local_policy: what the others do when one agent deviates; LocalPolicy, table, or "uniform" or "stay".
+        deviation: "tagged" or "shared" (see `kofn.wrappers.deviations`).
+        max_cycles: horizon; omitted: the registered game's default, otherwise 100.
+        obs_mode: "box", "discrete" or "multidiscrete".
+        render_mode: None, "human", "rgb_array" or "ansi".
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range.
+    """
+
+    metadata = METADATA
+
+    def __init__(  # noqa: PLR0913  # one argument more than the global view: which deviation is meant
+        self,
+        game: TabularGame | str,
+        *,
+        n_agents: int | None = None,
+        k: int | None = None,
+        global_policy: GlobalPolicy | str | npt.ArrayLike = "keep",
+        local_policy: LocalPolicy | str | npt.ArrayLike = "uniform",
+        deviation: Literal["tagged", "shared"] = "tagged",
+        max_cycles: int | None = None,
+        obs_mode: ObsMode = "box",
+        render_mode: str | None = None,
+    ) -> None:
+        if k is None and isinstance(global_policy, GlobalPolicy):
+            k = global_policy.k
+        self._view = View(game, n_agents, k, max_cycles, render_mode)
+        self.render_mode = render_mode
+        self.game = self._view.game
+        self.global_policy = as_global_policy(global_policy, self.game, self._view.k)
+        self.deviation = one_of("deviation", deviation, ("tagged", "shared"))
+        self._side: Deviation
+        if self.deviation == "tagged":
+            others = as_local_policy(local_policy, self.game)
+            self._side = TaggedAgent(self.game, self._view.n_agents, others, obs_mode)
+        else:
+            self._side = Fleet(self.game, self._view.n_agents, obs_mode)
+        self.observation_space: Space = self._side.observation_space
+        self.action_space: Space = self._side.action_space
+
+    @property
+    def discount(self) -> float:
+        """gamma."""
+        return self.game.discount
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode; a seed restarts the random streams. `options` are ignored."""
+        super().reset(seed=seed, options=options)
+        self._side.reset(self._view.restart(seed))
+        self._sampled = self._view.sample(self._side.counts())
+        return self._side.observe(), {"others": self._side.others}
+
+    def step(self, action: Any) -> Result:
+        """Play the learner's action once, the global agent acting on its fresh sample.
+
+        Raises:
+            RuntimeError: before the first reset.
+            TypeError, ValueError: the action is not in the action space.
+        """
+        streams = self._view.streams
+        a_g = self.global_policy.act(self._side.simulator.global_states, self._sampled, streams.policy)
+        payment = self._side.step(a_g, action)
+        self._sampled = self._view.sample(self._side.counts())
+        truncated = self._view.tick()
+        infos = {"others": self._side.others, **reward_parts(payment)}
+        return self._side.observe(), float(payment.team_reward[0]), False, truncated, infos
+
+    def render(self) -> Any:
+        """A frame in the current `render_mode`, the sampled agents marked."""
+        self._view.check_started()
+        return self._view.render(self._side.simulator.global_states, self._side.counts(), self._sampled)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._view.close()

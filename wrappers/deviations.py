@@ -1,0 +1,124 @@
+"""The two ways in which the local side may deviate while the global agent's policy is fixed.
+
+* `TaggedAgent`: ONE agent deviates, the other n-1 keep their policy. Its best response is a Nash deviation of a single
+  agent.
+* `Fleet`: all agents deviate at once to a shared policy (the paper's Definition 2.4). The learner sees s_g and picks one
+  action per local state, which every agent in that state takes: a memoryless deterministic policy of the learner IS a
+  local policy pi_l(s_l, s_g).
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+
+from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.game import TabularGame
+from kofn.envs.observations import LocalEncoding, Observation, ObsMode, Space, one_hot
+from kofn.envs.policies import LocalPolicy
+from kofn.envs.simulator import LumpedSimulator, Payment, cumulative_thresholds, sample_rows
+from kofn.envs.streams import Streams
+
+
+class Deviation(Protocol):
+    """A local side under the control of the learner."""
+
+    others: str
+    observation_space: Space
+    action_space: Space
+    simulator: LumpedSimulator
+
+    def reset(self, streams: Streams) -> None:
+        """Draw a start."""
+
+    def counts(self) -> IntArray:
+        """All n agents by local state, int64 [1, s_l]."""
+
+    def observe(self) -> Observation:
+        """What the learner sees."""
+
+    def step(self, global_actions: IntArray, action: Any) -> Payment:
+        """Play the learner's action; TypeError or ValueError when it is not in the action space."""
+
+
+class TaggedAgent:
+    """One agent among n-1 others that keep `local_policy`; sees [s_l, s_g], acts a_l."""
+
+    others = "keep local_policy"
+
+    def __init__(self, game: TabularGame, n_agents: int, local_policy: LocalPolicy, obs_mode: ObsMode) -> None:
+        self._game = game
+        self._n_agents = n_agents
+        self._local_policy = local_policy
+        self._encoding = LocalEncoding(game.n_global_states, game.n_local_states, obs_mode)
+        self._thresholds = cumulative_thresholds(game.local_transition)
+        self.simulator = LumpedSimulator(game, n_agents - 1)
+        self.observation_space = self._encoding.space()
+        self.action_space: Space = Discrete(game.n_local_actions)
+
+    def reset(self, streams: Streams) -> None:
+        """Start the others, then the agent itself from the same episode's law."""
+        self.simulator.reset(streams)
+        self._streams = streams
+        uniforms = streams.policy.random(1)
+        self._state = sample_rows(uniforms, cumulative_thresholds(self.simulator.start_laws))
+
+    def counts(self) -> IntArray:
+        """The others and the agent itself."""
+        counts = self.simulator.counts.copy()
+        counts[0, self._state[0]] += 1
+        return counts
+
+    def observe(self) -> Observation:
+        """[own state, global state]."""
+        observation: Observation = self._encoding.encode(self._state, self.simulator.global_states)[0]
+        return observation
+
+    def step(self, global_actions: IntArray, action: Any) -> Payment:
+        """The others act by their policy, the agent by `action`; the local reward is the mean over all n."""
+        a_l = integer("action", action, 0, self._game.n_local_actions - 1)
+        old_global, state = self.simulator.global_states[0], self._state[0]
+        payment = self.simulator.step(global_actions, self._local_policy.table)
+        own = self._game.local_reward[state, old_global, a_l]
+        total = payment.local_reward_mean * (self._n_agents - 1) + own
+        self._state = sample_rows(self._streams.policy.random(1), self._thresholds[None, state, old_global, a_l])
+        return Payment(payment.global_reward, total / self._n_agents)
+
+
+class Fleet:
+    """All n agents at once; the learner sees s_g and picks an action for every local state."""
+
+    others = "follow the learner"
+
+    def __init__(self, game: TabularGame, n_agents: int, obs_mode: ObsMode) -> None:
+        self._game = game
+        self._one_hot = obs_mode == "box"
+        self.simulator = LumpedSimulator(game, n_agents)
+        n_global = game.n_global_states
+        self.observation_space: Space = Box(0.0, 1.0, (n_global,), np.float32) if self._one_hot else Discrete(n_global)
+        self.action_space: Space = MultiDiscrete(np.full(game.n_local_states, game.n_local_actions))
+
+    def reset(self, streams: Streams) -> None:
+        """Draw a start."""
+        self.simulator.reset(streams)
+
+    def counts(self) -> IntArray:
+        """All agents."""
+        return self.simulator.counts
+
+    def observe(self) -> Observation:
+        """The global state."""
+        states = self.simulator.global_states
+        observation: Observation = one_hot(states, self._game.n_global_states)[0] if self._one_hot else states[0]
+        return observation
+
+    def step(self, global_actions: IntArray, action: Any) -> Payment:
+        """Every agent in state x takes `action[x]`."""
+        if not self.action_space.contains(np.asarray(action)):
+            raise ValueError(
+                f"action must hold one of {self._game.n_local_actions} actions for each of "
+                f"{self._game.n_local_states} local states; got {action!r}"
+            )
+        chosen: FloatArray = np.eye(self._game.n_local_actions)[np.asarray(action)]
+        same_for_all = np.repeat(chosen[:, None, :], self._game.n_global_states, axis=1)
+        return self.simulator.step(global_actions, same_for_all)

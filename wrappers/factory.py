@@ -1,0 +1,32 @@
+"""What the registered ids build: a game's environment and, when `k` is given, its k-of-n limit."""
+
+from typing import Any
+
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils.conversions import parallel_to_aec
+
+from kofn.envs.observations import Observation, Summary
+from kofn.envs.registration import game_module
+from kofn.wrappers.subsample import SubsampleObservation
+
+
+def make_parallel(
+    *, game: str, k: int | None = None, summary: Summary = "histogram", **options: Any
+) -> ParallelEnv[str, Observation, int]:
+    """The parallel environment of a registered game.
+
+    Args:
+        game: registered name.
+        k: number of local agents the global agent sees each step; None: all of them.
+        summary: what it sees of them, "histogram" or "states".
+        options: arguments of the game module's `parallel_env`.
+    """
+    env: ParallelEnv[str, Observation, int] = game_module(game).parallel_env(**options)
+    if k is None:
+        return env
+    return SubsampleObservation(env, k, summary=summary)
+
+
+def make_aec(**options: Any) -> AECEnv[str, Observation, int | None]:
+    """The same as an AEC environment."""
+    return parallel_to_aec(make_parallel(**options))

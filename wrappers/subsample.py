@@ -1,0 +1,118 @@
+"""SubsampleObservation: the global agent sees k of the n local agents.
+
+At each step a set D of k distinct agents is drawn uniformly and afresh (paper, Section 2), from a random stream of the
+wrapper's own, so that k never changes the dynamics' draws.
+
+>>> from kofn.envs.warehouse_dispatch import parallel_env
+>>> env = SubsampleObservation(parallel_env(n_agents=50), k=3)
+>>> observations, infos = env.reset(seed=0)
+>>> observations["global_0"].shape, len(infos["global_0"]["sampled_agents"])
+((10,), 3)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pettingzoo import ParallelEnv
+from pettingzoo.utils import BaseParallelWrapper
+
+from kofn.envs.arrays import IntArray, integer
+from kofn.envs.observations import GlobalEncoding, Observation, Space, Summary
+from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
+from kofn.envs.population import count_states
+from kofn.envs.streams import Seed, Streams
+
+
+class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
+    """Limits `global_0` to k agents; everything else passes through.
+
+    `infos["global_0"]` gains `sampled_agents` (int64 [k], the agents behind the observation returned with it) and, after
+    a step, `reward_sampled`: r_g + the mean local reward of the agents behind the PREVIOUS observation, the surrogate
+    reward r_D(s_t, a_t) that off-policy learners need.
+
+    Args:
+        env: a PopulationEnv, possibly wrapped.
+        k: number of agents seen, 1 <= k <= n.
+        summary: "histogram" of the k states, or the k "states" in the order drawn.
+
+    Raises:
+        TypeError: `env` holds no PopulationEnv, or k is no integer.
+        ValueError: k is below 1 or above the number of agents, an unknown summary, or an environment that is limited
+            already.
+    """
+
+    def __init__(self, env: ParallelEnv[str, Observation, int], k: int, *, summary: Summary = "histogram") -> None:
+        population = env.unwrapped
+        if not isinstance(population, PopulationEnv):
+            raise TypeError(f"env must be a PopulationEnv, possibly wrapped; got {type(population).__name__}")
+        if getattr(env, "k", None) is not None:
+            raise ValueError(f"env already limits the global agent to k={env.k} agents; wrap the unlimited environment")
+        super().__init__(env)
+        self.k = _sample_size(k, population.n_agents)
+        self.population = population
+        game = population.game
+        self.global_encoding = GlobalEncoding(
+            game.n_global_states, game.n_local_states, self.k, summary, population.obs_mode
+        )
+        self._space = self.global_encoding.space()
+        self._sampling: np.random.Generator | None = None
+
+    def observation_space(self, agent: str) -> Space:
+        """The agent's own space object (always the same one)."""
+        return self._space if agent == GLOBAL_AGENT else self.env.observation_space(agent)
+
+    def reset(
+        self, seed: Seed = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Observation], dict[str, Info]]:
+        """Start an episode. A seed restarts the sampling stream too; without one it goes on."""
+        observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # PettingZoo's types admit int seeds and dict options only
+        if seed is not None or self._sampling is None:
+            self._sampling = Streams.from_seed(seed).sampling
+        self._draw(self._sampling)
+        self._fill(observations, infos)
+        return observations, infos
+
+    def step(
+        self, actions: Mapping[str, int]
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
+        """As `PopulationEnv.step`, with a fresh sample behind the global agent's observation."""
+        observations, rewards, terminations, truncations, infos = self.env.step(actions)  # type: ignore[arg-type]  # PettingZoo's types admit dict only
+        seen_rewards = self.population.simulator.local_rewards[0, self._sampled]
+        infos[GLOBAL_AGENT]["reward_sampled"] = infos[GLOBAL_AGENT]["reward_global"] + float(seen_rewards.mean())
+        assert self._sampling is not None  # a step is only possible after a reset
+        self._draw(self._sampling)
+        self._fill(observations, infos)
+        return observations, rewards, terminations, truncations, infos
+
+    def _draw(self, rng: np.random.Generator) -> None:
+        """Draw the agents behind the next observation."""
+        self._sampled = rng.choice(self.population.n_agents, size=self.k, replace=False)
+
+    def _fill(self, observations: dict[str, Observation], infos: dict[str, Info]) -> None:
+        """Put the limited observation and its sample in place."""
+        states = self._sampled_states()
+        content = states if self.global_encoding.summary == "states" else self._sampled_counts(states)
+        seen = self.global_encoding.encode(self.population.simulator.global_states, content)
+        observations[GLOBAL_AGENT] = seen[0]
+        infos[GLOBAL_AGENT]["sampled_agents"] = self._sampled.copy()
+
+    def _sampled_states(self) -> IntArray:
+        """States of the sampled agents, [1, k]."""
+        return self.population.simulator.local_states[:, self._sampled]
+
+    def _sampled_counts(self, states: IntArray) -> IntArray:
+        return count_states(states, self.population.game.n_local_states)
+
+    def render(self) -> Any:
+        """As `PopulationEnv.render`, with the sampled agents marked."""
+        sampled = self._sampled_counts(self._sampled_states())[0] if self._sampling is not None else None
+        return self.population.render_scene(self.population.scene(sampled))
+
+
+def _sample_size(k: int, n_agents: int) -> int:
+    """k after checking 1 <= k <= n."""
+    k = integer("k", k, 1)
+    if k > n_agents:
+        raise ValueError(f"k must be at most the number of agents, {n_agents}; got {k}")
+    return k

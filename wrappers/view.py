@@ -1,0 +1,102 @@
+"""What the single-agent views share: sizes, random streams, the clock, and drawing."""
+
+from typing import Any
+
+from kofn.envs.arrays import IntArray, integer
+from kofn.envs.game import TabularGame
+from kofn.envs.population import sample_without_replacement
+from kofn.envs.registration import as_game, default_sizes
+from kofn.envs.render import Renderer, Scene
+from kofn.envs.simulator import Payment
+from kofn.envs.streams import Streams
+
+METADATA: dict[str, Any] = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4}
+DEFAULT_MAX_CYCLES = 100
+
+
+class View:
+    """One episode after another of a game with n agents, seen by one side.
+
+    Args:
+        game: a TabularGame or the name of a registered game.
+        n_agents: n; None: the registered game's default.
+        k: agents the global agent sees; None: all.
+        max_cycles: horizon; None: the registered game's default, otherwise 100.
+        render_mode: None, "human", "rgb_array" or "ansi".
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range.
+    """
+
+    def __init__(
+        self,
+        game: TabularGame | str,
+        n_agents: int | None,
+        k: int | None,
+        max_cycles: int | None,
+        render_mode: str | None,
+    ) -> None:
+        defaults = default_sizes(game)
+        if n_agents is None and defaults is None:
+            raise TypeError("n_agents must be given for a game that is not registered by name; got None")
+        self.game = as_game(game)
+        self.n_agents = integer("n_agents", n_agents if defaults is None or n_agents is not None else defaults.n_agents, 1)
+        self.k = integer("k", k, 1, self.n_agents) if k is not None else self.n_agents
+        if max_cycles is None:
+            max_cycles = defaults.max_cycles if defaults is not None else DEFAULT_MAX_CYCLES
+        self.max_cycles = integer("max_cycles", max_cycles, 1)
+        self.render_mode = render_mode
+        self.timestep = 0
+        self._renderer = Renderer(METADATA["render_fps"])
+        self._streams: Streams | None = None
+
+    def restart(self, seed: int | None) -> Streams:
+        """Begin an episode; a seed restarts the random streams, without one they go on."""
+        if seed is not None or self._streams is None:
+            self._streams = Streams.from_seed(seed)
+        self.timestep = 0
+        return self._streams
+
+    def check_started(self) -> None:
+        """Raise RuntimeError before the first reset."""
+        if self._streams is None:
+            raise RuntimeError("call reset() before step() or render()")
+
+    @property
+    def streams(self) -> Streams:
+        """The random streams; RuntimeError before the first reset."""
+        self.check_started()
+        assert self._streams is not None
+        return self._streams
+
+    def sample(self, counts: IntArray) -> IntArray:
+        """Histogram of k agents drawn afresh from the counts, [1, s_l]."""
+        return sample_without_replacement(self.streams.sampling, counts, self.k)
+
+    def tick(self) -> bool:
+        """Count a step; whether the horizon is reached."""
+        self.timestep += 1
+        return self.timestep >= self.max_cycles
+
+    def render(self, global_states: IntArray, counts: IntArray, sampled: IntArray) -> Any:
+        """Draw the population ([1], [1, s_l], [1, s_l]) in the current render mode."""
+        scene = Scene(
+            labels=self.game.labels,
+            global_state=int(global_states[0]),
+            counts=counts[0],
+            sampled=sampled[0],
+            timestep=self.timestep,
+        )
+        return self._renderer.render(scene, self.render_mode)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._renderer.close()
+
+
+def reward_parts(payment: Payment) -> dict[str, Any]:
+    """The parts of the team reward, for infos."""
+    return {
+        "reward_global": float(payment.global_reward[0]),
+        "reward_local_mean": float(payment.local_reward_mean[0]),
+    }
