@@ -1,1 +1,1 @@
-"""To be filled."""
+"""Runs and figures, and the command line `kofn`."""

@@ -1,0 +1,162 @@
+"""What the alternating driver asks of a learner, and the paper's two learners in that form.
+
+Any callable that maps a `Problem` to an object with a `policy` can be plugged in as either player's learner.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from kofn.agents.g_learn import OPERATORS, GLearnResult, Operator, g_learn
+from kofn.agents.l_learn import METHODS, LLearnResult, Method, l_learn
+from kofn.envs.arrays import integer, one_of
+from kofn.envs.game import TabularGame
+from kofn.envs.policies import GlobalPolicy, LocalPolicy
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem:
+    """The current pair, and the game in which one player may improve.
+
+    Attributes:
+        game: the game.
+        n_agents: n of the deployed game.
+        k: agents the global agent sees.
+        global_policy: current pi_g.
+        local_policy: current pi_l.
+        seed: source of the learner's randomness, different for every proposal.
+    """
+
+    game: TabularGame
+    n_agents: int
+    k: int
+    global_policy: GlobalPolicy
+    local_policy: LocalPolicy
+    seed: np.random.SeedSequence
+
+
+PolicyType = TypeVar("PolicyType", GlobalPolicy, LocalPolicy, covariant=True)
+
+
+class Response(Protocol[PolicyType]):
+    """A learner's outcome; `n_iterations`, `converged` and `certificate` are recorded when present."""
+
+    @property
+    def policy(self) -> PolicyType:
+        """The proposed policy."""
+
+
+class GlobalLearner(Protocol):
+    """Proposes a global policy."""
+
+    def __call__(self, problem: Problem) -> Response[GlobalPolicy]:
+        """Respond to `problem.local_policy`."""
+
+
+class LocalLearner(Protocol):
+    """Proposes a local policy."""
+
+    def __call__(self, problem: Problem) -> Response[LocalPolicy]:
+        """Respond to `problem.global_policy`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GLearner:
+    """G-LEARN as the driver's global learner.
+
+    Args:
+        operator: Bellman operator: exact, monte_carlo, or auto (exact where its kernels fit into memory).
+        n_samples: m, fixed samples per table entry (monte_carlo).
+        tolerance: error allowed in Q.
+        max_iterations: operator applications after which to give up.
+    """
+
+    operator: Operator = "auto"
+    n_samples: int = 30
+    tolerance: float = 1e-6
+    max_iterations: int = 10_000
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        one_of("operator", self.operator, OPERATORS)
+        integer("n_samples", self.n_samples, 1)
+        integer("max_iterations", self.max_iterations, 1)
+        positive("tolerance", self.tolerance)
+
+    def __call__(self, problem: Problem) -> GLearnResult:
+        """Greedy policy of the surrogate game of k agents."""
+        return g_learn(
+            problem.game,
+            problem.local_policy,
+            k=problem.k,
+            operator=self.operator,
+            n_samples=self.n_samples,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            seed=problem.seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LLearner:
+    """L-LEARN as the driver's local learner.
+
+    Args:
+        method: how the fleet's response is found.
+        operator: kernels: exact, monte_carlo, or auto (exact where they fit into memory).
+        n_samples: m, fixed samples per table entry (monte_carlo).
+        tolerance: first-order gap at which to stop, as a fraction of r~/(1-gamma).
+        max_iterations: improvement steps after which to give up.
+    """
+
+    method: Method = "shared_cpi"
+    operator: Operator = "auto"
+    n_samples: int = 30
+    tolerance: float = 1e-6
+    max_iterations: int = 200
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        one_of("method", self.method, METHODS)
+        one_of("operator", self.operator, OPERATORS)
+        integer("n_samples", self.n_samples, 1)
+        integer("max_iterations", self.max_iterations, 1)
+        positive("tolerance", self.tolerance)
+
+    def __call__(self, problem: Problem) -> LLearnResult:
+        """The fleet's response, improved from the current local policy."""
+        return l_learn(
+            problem.game,
+            problem.global_policy,
+            start=problem.local_policy,
+            method=self.method,
+            operator=self.operator,
+            n_samples=self.n_samples,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            seed=problem.seed,
+        )
+
+
+@dataclass(frozen=True)
+class MissingLearner:
+    """Stands in for a learner of the user's own in a loaded model: learning needs it passed again."""
+
+    description: str
+
+    def __call__(self, problem: Problem) -> Response[Any]:
+        """Raise RuntimeError."""
+        raise RuntimeError(
+            f"this model was trained with a learner of your own ({self.description}), which is not stored; "
+            "pass it to AlternatingMARL.load(..., global_learner=..., local_learner=...)"
+        )
+
+
+def positive(name: str, value: float) -> float:
+    """`value` after checking that it is a finite positive number."""
+    if not isinstance(value, int | float | np.floating | np.integer) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite; got {value}")
+    return float(value)

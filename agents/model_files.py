@@ -1,0 +1,149 @@
+"""The folder of a trained model.
+
+| file | content |
+|---|---|
+| `game.npz` | the four arrays, discount, start laws, names |
+| `global_policy.npz`, `local_policy.npz` | the current pair |
+| `config.json` | sizes, observation format, settings, learners, seed |
+| `history.csv` | one line per proposal |
+
+Nothing is pickled; each file is replaced atomically; the same run writes the same bytes.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kofn.agents.history import AlternatingConfig, Proposal
+from kofn.agents.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
+from kofn.agents.setting import Setting
+from kofn.envs.files import FORMAT_VERSION, check_header, read_json, write_json, write_text
+from kofn.envs.game import TabularGame
+from kofn.envs.policies import GlobalPolicy, LocalPolicy
+
+KIND = "AlternatingMARL"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StoredModel:
+    """Everything an alternation needs to be played or resumed."""
+
+    setting: Setting
+    config: AlternatingConfig
+    global_learner: GlobalLearner
+    local_learner: LocalLearner
+    global_policy: GlobalPolicy
+    local_policy: LocalPolicy
+    history: tuple[Proposal, ...]
+    seed: np.random.SeedSequence
+
+
+def save_model(model: StoredModel, folder: Path) -> None:
+    """Write a model's folder. The history goes last: what it tells is then on disk."""
+    model.setting.game.save(folder / "game.npz")
+    model.global_policy.save(folder / "global_policy.npz")
+    model.local_policy.save(folder / "local_policy.npz")
+    write_json(folder / "config.json", describe_model(model))
+    write_text(folder / "history.csv", history_csv(model.history))
+
+
+def describe_model(model: StoredModel) -> dict[str, Any]:
+    """What `config.json` says: everything that fixes the run, except the game's arrays."""
+    setting = model.setting
+    return {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "n_agents": setting.n_agents,
+        "k": setting.k,
+        "max_cycles": setting.max_cycles,
+        "obs_mode": setting.obs_mode,
+        "summary": setting.summary,
+        "seed": {"entropy": model.seed.entropy, "spawn_key": list(model.seed.spawn_key)},
+        "config": asdict(model.config),
+        "global_learner": _describe_learner(model.global_learner),
+        "local_learner": _describe_learner(model.local_learner),
+    }
+
+
+def load_model(folder: Path) -> StoredModel:
+    """Read a model's folder; FileNotFoundError or ValueError name the file at fault."""
+    content = read_json(folder / "config.json")
+    if not isinstance(content, dict):
+        raise ValueError(f"{folder / 'config.json'} must hold an object; it holds a {type(content).__name__}")
+    check_header(folder / "config.json", KIND, content.get("kind"), content.get("format_version"))
+    try:
+        return _rebuild(content, folder)
+    except KeyError as error:
+        raise ValueError(f"{folder / 'config.json'} has no entry {error}; it is damaged") from None
+
+
+def _rebuild(content: dict[str, Any], folder: Path) -> StoredModel:
+    sizes = {name: content[name] for name in ("n_agents", "k", "max_cycles", "obs_mode", "summary")}
+    seed = content["seed"]
+    return StoredModel(
+        setting=Setting(game=TabularGame.load(folder / "game.npz"), **sizes),
+        config=AlternatingConfig(**content["config"]),
+        global_learner=_rebuild_learner(content["global_learner"], GLearner),
+        local_learner=_rebuild_learner(content["local_learner"], LLearner),
+        global_policy=GlobalPolicy.load(folder / "global_policy.npz"),
+        local_policy=LocalPolicy.load(folder / "local_policy.npz"),
+        history=read_history(folder / "history.csv"),
+        seed=np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"])),
+    )
+
+
+def _describe_learner(learner: GlobalLearner | LocalLearner) -> dict[str, Any]:
+    """A learner of ours by its fields; one of the user's by its name only."""
+    if isinstance(learner, GLearner | LLearner):
+        return {"name": type(learner).__name__, **asdict(learner)}
+    if isinstance(learner, MissingLearner):
+        return {"name": learner.description}
+    return {"name": getattr(learner, "__qualname__", type(learner).__qualname__)}
+
+
+def _rebuild_learner(description: dict[str, Any], own: Callable[..., Any]) -> Any:
+    """Our learner from its fields, or a stand-in for the user's."""
+    arguments = dict(description)
+    name = arguments.pop("name")
+    return own(**arguments) if name == getattr(own, "__name__", None) else MissingLearner(name)
+
+
+def history_csv(history: tuple[Proposal, ...]) -> str:
+    """The history as CSV text; floats round-trip exactly."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(Proposal)]
+    writer.writerow(names)
+    writer.writerows([getattr(proposal, name) for name in names] for proposal in history)
+    return text.getvalue()
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "step": int,
+    "player": str,
+    "potential": float,
+    "proposed_potential": float,
+    "standard_error": float,
+    "verdict": str,
+    "learner_iterations": int,
+    "learner_converged": lambda text: text == "True",
+    "learner_certificate": float,
+}
+
+
+def read_history(path: Path) -> tuple[Proposal, ...]:
+    """Proposals of a history file; ValueError names the damaged line."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    proposals = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            proposals.append(Proposal(**{name: parse(row[name]) for name, parse in _PARSERS.items()}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}, line {number} is damaged ({error}); restore it from a copy") from None
+    return tuple(proposals)

@@ -1,0 +1,36 @@
+r"""UPDATE: whether a proposal replaces the current pair of policies (paper, Appendix D, Lemmas D.14 and D.15).
+
+Around the potentials of the current and the proposed pair lie intervals of half-width h:
+
+    accept    new - h >= old + h        reject    old - h > new + h        overlap    otherwise
+
+With h = eta/2 an accepted proposal gains at least eta and a pair that is no 2 eta-equilibrium admits a proposal that is
+accepted; the paper's h = eta gives only a 3 eta-equilibrium. The potential lies in [0, r~/(1-gamma)], so that at most
+r~/((1-gamma) eta) proposals are accepted and, one refusal per player between acceptances,
+2 (r~/((1-gamma) eta) + 1) are made.
+"""
+
+import math
+from typing import Literal
+
+Verdict = Literal["accept", "reject", "overlap"]
+Player = Literal["global", "local"]
+
+
+def update_verdict(old: float, new: float, half_width: float) -> Verdict:
+    """Verdict on a proposal of potential `new` against the current `old`."""
+    if new - half_width >= old + half_width:
+        return "accept"
+    if old - half_width > new + half_width:
+        return "reject"
+    return "overlap"
+
+
+def proposal_bound(value_bound: float, eta: float) -> int:
+    """Largest number of proposals before the alternation stops by itself: 2 (ceil(value_bound/eta) + 1)."""
+    return 2 * (math.ceil(value_bound / eta) + 1)
+
+
+def sufficient_horizon(value_bound: float, discount: float, error: float) -> int:
+    """Shortest H with gamma^H r~/(1-gamma) <= error: what rollouts of length H leave out."""
+    return max(1, math.ceil(math.log(value_bound / error) / -math.log(discount))) if value_bound > error else 1

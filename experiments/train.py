@@ -1,0 +1,170 @@
+"""`kofn train`: one run of ALTERNATING-MARL, written to a folder that can be resumed and looked at.
+
+| file | content |
+|---|---|
+| `config.json`, `history.csv`, `game.npz`, `global_policy.npz`, `local_policy.npz` | the model (`AlternatingMARL.load`) |
+| `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
+| `trajectory.csv` | one episode of the trained pair |
+| `potential.png`, `occupancy.png` | potential per proposal; where the agents were |
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kofn.agents import AlternatingMARL, AlternatingResult, Evaluation, Proposal, evaluate
+from kofn.envs import game_id
+from kofn.envs.files import write_text
+from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.envs.registration import default_sizes
+from kofn.envs.streams import child
+from kofn.experiments.config import TrainConfig
+from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
+from kofn.experiments.trajectory import record_rollout, trajectory_csv
+from kofn.wrappers.factory import make_parallel
+
+REPORT_STREAM, TRAJECTORY_STREAM = 100, 101
+"""Streams of the run's seed that the driver does not use."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainOutcome:
+    """What a run found.
+
+    Attributes:
+        folder: the run folder.
+        result: outcome of the alternation.
+        start: evaluation of the start pair (keep, uniform).
+        trained: evaluation of the final pair, on the same random numbers.
+    """
+
+    folder: Path
+    result: AlternatingResult
+    start: Evaluation
+    trained: Evaluation
+
+
+def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = None) -> TrainOutcome:
+    """Train, evaluate and draw; every proposal is on disk when `on_proposal` is called with it.
+
+    Raises:
+        FileExistsError: the folder holds a run and neither resume nor overwrite was asked for.
+        TypeError, ValueError: a setting out of range, or a folder whose run had other settings.
+    """
+    model = build_model(config)
+    folder = config.folder if config.folder is not None else default_folder(config, model)
+    model = _open_folder(model, folder, config)
+    model.save(folder)
+
+    def keep(proposal: Proposal) -> None:
+        model.save(folder)
+        if on_proposal is not None:
+            on_proposal(proposal)
+
+    result = model.learn(progress_bar=config.progress_bar, on_proposal=keep)
+    start, trained = _report(model, config)
+    _write_report(folder, start, trained)
+    _draw(model, folder)
+    return TrainOutcome(folder=folder, result=result, start=start, trained=trained)
+
+
+def build_model(config: TrainConfig) -> AlternatingMARL:
+    """The untrained model of a configuration."""
+    defaults = default_sizes(config.game)
+    assert defaults is not None  # a registered name
+    env = make_parallel(
+        game=config.game,
+        k=config.k if config.k is not None else defaults.k,
+        n_agents=config.n_agents if config.n_agents is not None else defaults.n_agents,
+        max_cycles=config.max_cycles if config.max_cycles is not None else defaults.max_cycles,
+    )
+    return AlternatingMARL(
+        env,
+        config.alternation,
+        global_learner=config.global_learner,
+        local_learner=config.local_learner,
+        seed=config.seed,
+    )
+
+
+def default_folder(config: TrainConfig, model: AlternatingMARL) -> Path:
+    """runs/GAME-nN-kK-seedSEED."""
+    return Path("runs") / f"{config.game}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
+
+
+def resume_hint(config: TrainConfig) -> str:
+    """What to type after an interruption."""
+    return f"add --resume to the same command to go on ({game_id(config.game)}, seed {config.seed})"
+
+
+def _open_folder(model: AlternatingMARL, folder: Path, config: TrainConfig) -> AlternatingMARL:
+    """The model to train: the new one, or the folder's own when resuming."""
+    if not (folder / "config.json").exists():
+        return model
+    if config.resume:
+        return _resume(model, folder)
+    if not config.overwrite:
+        raise FileExistsError(f"{folder} already holds a run; pass --resume, --overwrite or another --folder")
+    return model
+
+
+def _resume(model: AlternatingMARL, folder: Path) -> AlternatingMARL:
+    """The folder's model, after checking that it was started with the same settings."""
+    stored = AlternatingMARL.load(folder)
+    wanted, found = model.description(), stored.description()
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise ValueError(
+                f"{folder} holds a run with {name}={found.get(name)}, not {value}; use its settings or another --folder"
+            )
+    return stored
+
+
+def _report(model: AlternatingMARL, config: TrainConfig) -> tuple[Evaluation, Evaluation]:
+    """Evaluate the start pair and the trained pair on the same, fresh random numbers."""
+    setting = model.setting
+
+    def returns(global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Evaluation:
+        return evaluate(
+            setting.game,
+            global_policy,
+            local_policy,
+            setting.n_agents,
+            horizon=setting.max_cycles,
+            n_rollouts=config.n_rollouts,
+            seed=child(model.seed, REPORT_STREAM),
+        )
+
+    keep = GlobalPolicy.named("keep", setting.game, setting.k)
+    uniform = LocalPolicy.named("uniform", setting.game)
+    return returns(keep, uniform), returns(model.global_policy, model.local_policy)
+
+
+def _write_report(folder: Path, start: Evaluation, trained: Evaluation) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["policies", "n_agents", "k", "horizon", "n_rollouts", "mean", "standard_error"])
+    for name, result in (("start", start), ("trained", trained)):
+        sizes = [result.n_agents, result.k, result.horizon, result.n_rollouts]
+        writer.writerow([name, *sizes, result.mean, result.standard_error])
+    write_text(folder / "evaluation.csv", text.getvalue())
+
+
+def _draw(model: AlternatingMARL, folder: Path) -> None:
+    """The two figures, and the episode behind the second."""
+    setting = model.setting
+    game = setting.game
+    trajectory = record_rollout(
+        game,
+        model.global_policy,
+        model.local_policy,
+        setting.n_agents,
+        horizon=setting.max_cycles,
+        seed=child(model.seed, TRAJECTORY_STREAM),
+    )
+    write_text(folder / "trajectory.csv", trajectory_csv(trajectory, game))
+    title = f"{game.labels.title}, n = {setting.n_agents}, k = {setting.k}"
+    save_figure(potential_figure(model.history, title), folder / "potential.png")
+    save_figure(occupancy_figure(trajectory, game, title), folder / "occupancy.png")

@@ -1,0 +1,47 @@
+"""Games that several tests play: small random ones, and the warehouse with three zones.
+
+`random_game(seed, ...)` is a factory: `game = random_game(3, n_local=4, discount=0.8)`. In a signature it is
+`random_game: Callable[..., TabularGame]`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from kofn.envs import TabularGame
+from kofn.envs.start_law import StartLaw
+from kofn.envs.warehouse_dispatch import game as warehouse
+
+
+def make_random_game(
+    seed: int,
+    n_global: int = 2,
+    n_local: int = 2,
+    n_global_actions: int = 2,
+    n_local_actions: int = 2,
+    discount: float = 0.9,
+    initial_local: StartLaw | None = None,
+) -> TabularGame:
+    """Rows drawn uniformly from the simplex, rewards uniformly from [0, 1], starts uniform unless told otherwise."""
+    rng = np.random.default_rng(seed)
+    return TabularGame(
+        global_transition=rng.dirichlet(np.ones(n_global), (n_global, n_global_actions)),
+        local_transition=rng.dirichlet(np.ones(n_local), (n_local, n_global, n_local_actions)),
+        global_reward=rng.random((n_global, n_global_actions)),
+        local_reward=rng.random((n_local, n_global, n_local_actions)),
+        discount=discount,
+        **({} if initial_local is None else {"initial_local": initial_local}),
+    )
+
+
+@pytest.fixture(scope="session")
+def random_game() -> Callable[..., TabularGame]:
+    """Factory of small random games; the same arguments give the same game."""
+    return make_random_game
+
+
+@pytest.fixture(scope="session")
+def warehouse3() -> TabularGame:
+    """Warehouse dispatch with three zones."""
+    return warehouse(n_zones=3)
