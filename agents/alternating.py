@@ -6,9 +6,9 @@ r"""ALTERNATING-MARL: the two players improve in turn, judged in the deployed ga
         accept, reject or overlap by UPDATE (see `update`), on the scalar potential Phi of the n-agent game
         stop after one refused proposal from EACH player against the same pair
 
-Phi is estimated by rollouts with common random numbers: the same starts, global noise and samples for every pair, over a
-horizon H with gamma^H r~/(1-gamma) <= eta/4. When the learners return epsilon-best responses and the estimates err by at
-most nu, the final pair is an (epsilon + eta + 2 nu)-equilibrium of the restricted classes (SPEC 4.2).
+Phi is estimated by rollouts with common random numbers: the same starts, global noise and samples for every pair, over
+a horizon H with gamma^H r~/(1-gamma) <= eta/4. When the learners return epsilon-best responses and the estimates err by
+at most nu, neither player can gain more than epsilon + eta + 2 nu by deviating from the final pair.
 
 Every proposal's randomness is named by (seed, step), so that an interrupted run resumes to the same result.
 """
@@ -108,7 +108,9 @@ class AlternatingMARL:
         began = time.perf_counter()
         current = self._evaluate(self.global_policy, self.local_policy)
         total = 2 * self.config.max_alternations
-        with tqdm(total=total, initial=len(self.history), disable=None if progress_bar else True, desc="proposals") as bar:
+        with tqdm(
+            total=total, initial=len(self.history), disable=None if progress_bar else True, desc="proposals"
+        ) as bar:
             bar.set_postfix_str(f"potential {current.mean:.2f}")
             for player in self._turns(total):
                 current, proposal = self._propose(player, current)

@@ -104,9 +104,7 @@ def evaluate(
         simulator = LumpedSimulator(game, n_agents, n_populations=min(left, BATCH), local_timing=local_timing)
         returns.append(_rollouts(simulator, global_policy, local_policy, horizon, streams))
         left -= simulator.n_populations
-    return Evaluation(
-        returns=np.concatenate(returns), n_agents=n_agents, k=global_policy.k, horizon=horizon, seed=seed
-    )
+    return Evaluation(returns=np.concatenate(returns), n_agents=n_agents, k=global_policy.k, horizon=horizon, seed=seed)
 
 
 def standard_error(samples: FloatArray) -> float:

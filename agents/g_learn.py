@@ -127,13 +127,14 @@ def g_learn(
 
 
 def choose_operator(game: TabularGame, k: int, operator: Operator) -> Operator:
-    """ "exact" or "monte_carlo", after checking that its tables fit into memory."""
+    """The operator to use, exact or monte_carlo, after checking that its tables fit into memory."""
     one_of("operator", operator, OPERATORS)
     columns = n_histograms(integer("k", k, 1), game.n_local_states)
     entries = game.n_global_states * columns * game.n_global_actions
     if entries > MAX_TABLE_ENTRIES:
         raise ValueError(
-            f"k={k} needs a table of {entries} entries ({columns} histograms), more than {MAX_TABLE_ENTRIES}; use a smaller k"
+            f"k={k} needs a table of {entries} entries ({columns} histograms), more than {MAX_TABLE_ENTRIES}; "
+            "use a smaller k"
         )
     fits = dense_kernels_fit(game.n_global_states, game.n_local_states, k)
     if operator == "exact" and not fits:

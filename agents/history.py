@@ -99,5 +99,5 @@ class AlternatingResult:
 
     @property
     def certificate(self) -> float:
-        """eta + 2 nu: each player's possible gain at the end, beyond its learner's own error; inf when not converged."""
+        """Each player's possible gain at the end beyond its learner's own error, eta + 2 nu; inf when not converged."""
         return self.eta + 2 * self.evaluation_error if self.converged else float("inf")

@@ -82,7 +82,8 @@ def l_learn(
         seed: source of the samples (monte_carlo only).
 
     Raises:
-        TypeError, ValueError: an argument out of range, a policy of another game, or tables that do not fit into memory.
+        TypeError, ValueError: an argument out of range, a policy of another game, or tables that do not fit into
+            memory.
     """
     began = time.perf_counter()
     global_policy.check_fits(game)

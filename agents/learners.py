@@ -36,14 +36,14 @@ class Problem:
     seed: np.random.SeedSequence
 
 
-PolicyType = TypeVar("PolicyType", GlobalPolicy, LocalPolicy, covariant=True)
+PolicyType_co = TypeVar("PolicyType_co", GlobalPolicy, LocalPolicy, covariant=True)
 
 
-class Response(Protocol[PolicyType]):
+class Response(Protocol[PolicyType_co]):
     """A learner's outcome; `n_iterations`, `converged` and `certificate` are recorded when present."""
 
     @property
-    def policy(self) -> PolicyType:
+    def policy(self) -> PolicyType_co:
         """The proposed policy."""
 
 
@@ -145,7 +145,7 @@ class MissingLearner:
 
     description: str
 
-    def __call__(self, problem: Problem) -> Response[Any]:
+    def __call__(self, problem: Problem) -> Response[Any]:  # noqa: ARG002  # a learner's signature
         """Raise RuntimeError."""
         raise RuntimeError(
             f"this model was trained with a learner of your own ({self.description}), which is not stored; "

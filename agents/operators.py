@@ -6,7 +6,8 @@ A fixed local policy pi_l induces one law per global state (paper, Appendix B):
 
 so that a histogram F of k agents moves by a kernel K_{s_g} that does not depend on a_g, and the adapted operator is
 
-    (T Q)(s_g, F, a_g) = r_g(s_g, a_g) + <F/k, r~(., s_g)> + gamma sum_{s_g'} P_g(s_g' | s_g, a_g) (K_{s_g} W(s_g', .))(F)
+    (T Q)(s_g, F, a_g) = r_g(s_g, a_g) + <F/k, r~(., s_g)>
+                         + gamma sum_{s_g'} P_g(s_g' | s_g, a_g) (K_{s_g} W(s_g', .))(F)
 
 with W = max_a Q. K is either exact (dense) or an average over m sampled histograms (sparse, T_{k,m}); samples are drawn
 once, so that T_{k,m} is one contraction with one fixed point. The expectation over s_g' is exact in both: given s_g and
@@ -39,12 +40,12 @@ MAX_DENSE_BYTES = 2 * 2**30
 
 def induced_transition(game: TabularGame, local_policy: LocalPolicy) -> FloatArray:
     """P~, float [s_g, s_l, s_l']."""
-    return np.einsum("xga,xgay->gxy", local_policy.table, game.local_transition)
+    return np.asarray(np.einsum("xga,xgay->gxy", local_policy.table, game.local_transition))
 
 
 def induced_reward(game: TabularGame, local_policy: LocalPolicy) -> FloatArray:
     """r~, float [s_g, s_l]."""
-    return np.einsum("xga,xga->gx", local_policy.table, game.local_reward)
+    return np.asarray(np.einsum("xga,xga->gx", local_policy.table, game.local_reward))
 
 
 def dense_kernels_fit(n_global_states: int, n_local_states: int, k: int) -> bool:

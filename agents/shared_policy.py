@@ -3,7 +3,7 @@ r"""Shared conservative policy iteration: a best response of the fleet when ALL 
 With G = dPhi/dpi_l (see `surrogate_chain`) and the greedy map tau(x, s_g) = argmax_a G(x, s_g, a), the gap
 <tau - pi_l, G> bounds the first-order gain from any shared deviation. While it exceeds the tolerance, step to
 (1-alpha) pi_l + alpha tau with the first alpha in 1, 1/2, 1/4, .. that raises Phi. Phi never decreases; the limit is a
-first-order stationary point (SPEC 3.4, `shared_cpi`).
+first-order stationary point.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,10 +7,10 @@ alpha(a | s_g, c) = pi_g(a | s_g, c), kernels K_{s_g} of the local side, and s_g
     (P V)(s_g, c) = sum_{s_g'} P_g^pi(s_g' | s_g, c) (K_{s_g} V(s_g', .))(c)
     V = (I - gamma P)^{-1} R,   d = (I - gamma P^T)^{-1} rho,   Phi = <rho, V>
 
-The derivative of Phi in the policy that ALL agents share is (SPEC 3.4; checked against finite differences in the tests)
+The derivative of Phi in the policy that ALL agents share is (checked against finite differences in the tests)
 
-    G(x, s_g, a) = sum_c d(s_g, c) c_x [ r_l(x, s_g, a)/N
-                   + gamma sum_y P_l(y | x, s_g, a) sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y) ].
+    G(x, s_g, a) = sum_c d(s_g, c) c_x [ r_l(x, s_g, a)/N + gamma sum_y P_l(y | x, s_g, a) U(s_g, c, x, y) ],
+    U(s_g, c, x, y) = sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y).
 
 Both linear systems are solved by GMRES.
 """
@@ -66,18 +66,18 @@ class SurrogateChain:
     @cached_property
     def global_moves(self) -> FloatArray:
         """P_g^pi, float [s_g, histogram, s_g']."""
-        return np.einsum("gfa,gap->gfp", self.global_policy.probabilities(), self.game.global_transition)
+        return np.asarray(np.einsum("gfa,gap->gfp", self.global_policy.probabilities(), self.game.global_transition))
 
     @cached_property
     def rewards(self) -> FloatArray:
         """R, float [s_g, histogram]."""
         global_part = np.einsum("gfa,ga->gf", self.global_policy.probabilities(), self.game.global_reward)
         local_part = induced_reward(self.game, self.local_policy) @ self.histograms.T / self.n_agents
-        return global_part + local_part
+        return np.asarray(global_part + local_part)
 
     def expectation(self, values: FloatArray) -> FloatArray:
         """P V, float [s_g, histogram]."""
-        return np.einsum("gfp,gpf->gf", self.global_moves, expected_next(self.kernels, values))
+        return np.asarray(np.einsum("gfp,gpf->gf", self.global_moves, expected_next(self.kernels, values)))
 
     def flow(self, occupancy: FloatArray) -> FloatArray:
         """P^T d, float [s_g', histogram']."""
@@ -104,7 +104,8 @@ class SurrogateChain:
     def local_gradient(self, kernels_of_others: Sequence[Kernel]) -> FloatArray:
         """G = dPhi/dpi_l, float [s_l, s_g, a_l], from the kernels of N-1 agents."""
         game, counts = self.game, self.histograms
-        gradient = np.einsum("gf,fx,xga->xga", self.occupancy, counts / self.n_agents, game.local_reward)
+        visits = self.occupancy @ (counts / self.n_agents)
+        gradient: FloatArray = np.einsum("gx,xga->xga", visits, game.local_reward)
         for s_g, kernel in enumerate(kernels_of_others):
             landing = self._value_of_landing(s_g, kernel)
             ahead = np.einsum("f,fx,fxy->xy", self.occupancy[s_g], counts, landing, optimize=True)
@@ -140,7 +141,9 @@ def _solve(apply: Callable[[FloatArray], FloatArray], right: FloatArray, discoun
         return flat - discount * apply(flat.reshape(right.shape)).ravel()
 
     operator = LinearOperator((size, size), matvec=residual_map, dtype=np.float64)
-    solution, failed = gmres(operator, right.ravel(), rtol=RELATIVE_TOLERANCE, atol=0.0, restart=min(size, 60), maxiter=100)
+    solution, failed = gmres(
+        operator, right.ravel(), rtol=RELATIVE_TOLERANCE, atol=0.0, restart=min(size, 60), maxiter=100
+    )
     if failed or not np.isfinite(solution).all():
         raise FloatingPointError("policy evaluation did not converge; are the game's arrays finite and stochastic?")
     return np.asarray(solution).reshape(right.shape)

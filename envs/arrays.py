@@ -34,7 +34,10 @@ def float_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None]) -
         ValueError: wrong rank or size, or a non-finite entry.
     """
     try:
-        array = np.array(values, dtype=np.float64, order="C")
+        given = np.asarray(values)
+        if given.dtype.kind not in "biufO":  # numpy would parse strings and drop imaginary parts
+            raise TypeError(f"dtype {given.dtype}")
+        array = np.array(given, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array of real numbers; got {type(values).__name__} ({error})") from None
     expected = "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"

@@ -4,10 +4,11 @@ Every file carries its kind and the format version, so that a file of another ki
 """
 
 import json
+import operator
 import os
-import tempfile
-import zipfile
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,15 +22,16 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> No
     """Call `write` on a temporary file beside `path`, then rename it into place: `path` is never half-written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not tempfile's: those are readable by their owner only, whatever the umask.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -69,13 +71,12 @@ def read_npz(path: str | Path, kind: str) -> dict[str, npt.NDArray[Any]]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged, of another kind, or of a newer format.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, AttributeError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path} is damaged or not a .npz file ({error}); restore it from a copy") from None
+    with Path(path).open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                data = {name: archive[name] for name in archive.files}
+        except Exception as error:  # damaged bytes make zipfile, zlib and numpy raise a dozen kinds
+            raise ValueError(f"{path} is damaged or not a .npz file ({error}); restore it from a copy") from None
     check_header(path, kind, data.pop("kind", None), data.pop("format_version", None))
     return data
 
@@ -83,9 +84,28 @@ def read_npz(path: str | Path, kind: str) -> dict[str, npt.NDArray[Any]]:
 def check_header(path: str | Path, kind: str, found_kind: Any, found_version: Any) -> None:
     """Raise ValueError unless the file's own kind and format version are the ones expected."""
     if found_kind is None or str(found_kind) != kind:
-        raise ValueError(f"{path} must hold a {kind}; it holds {'something else' if found_kind is None else found_kind}")
-    if found_version is None or int(found_version) > FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {found_version}; this kofn reads up to {FORMAT_VERSION}: upgrade it")
+        raise ValueError(
+            f"{path} must hold a {kind}; it holds {'something else' if found_kind is None else found_kind}"
+        )
+    try:
+        readable = 1 <= operator.index(found_version) <= FORMAT_VERSION
+    except TypeError:
+        readable = False
+    if not readable:
+        raise ValueError(
+            f"{path} has format version {found_version}; this kofn reads up to {FORMAT_VERSION}: upgrade it"
+        )
+
+
+@contextmanager
+def naming_damage(path: str | Path) -> Iterator[None]:
+    """Turn what a file's content is refused for into a ValueError that names the file."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"{path} has no entry {error}; it is damaged") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
 
 
 def _discard(_: object) -> None:

@@ -10,17 +10,19 @@ Index order is the papers': `global_transition[s_g, a_g, s_g']`, `local_transiti
 `global_reward[s_g, a_g]`, `local_reward[s_l, s_g, a_l]`.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 
 from kofn.envs.arrays import FloatArray, float_array, freeze, probability_array
-from kofn.envs.files import read_npz, write_npz
+from kofn.envs.files import naming_damage, read_npz, write_npz
 from kofn.envs.start_law import DirichletStart, FixedStart, StartLaw, start_law_from_array, start_law_to_array
+
+OMITTED: Any = None
+"""Default of an argument that `TabularGame` fills in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +80,9 @@ class TabularGame:
     global_reward: FloatArray
     local_reward: FloatArray
     discount: float
-    initial_global: FloatArray = cast("FloatArray", None)
-    initial_local: StartLaw = cast("StartLaw", None)
-    labels: Labels = cast("Labels", None)
+    initial_global: FloatArray = OMITTED
+    initial_local: StartLaw = OMITTED
+    labels: Labels = OMITTED
 
     def __post_init__(self) -> None:
         """Validate everything, fill in the defaults, and freeze the arrays."""
@@ -101,7 +103,9 @@ class TabularGame:
         initial_global = self.initial_global if self.initial_global is not None else np.full(n_global, 1 / n_global)
         self._set_frozen("global_transition", global_transition)
         self._set_frozen("local_transition", local_transition)
-        self._set_frozen("global_reward", float_array("global_reward", self.global_reward, (n_global, n_global_actions)))
+        self._set_frozen(
+            "global_reward", float_array("global_reward", self.global_reward, (n_global, n_global_actions))
+        )
         self._set_frozen(
             "local_reward", float_array("local_reward", self.local_reward, (n_local, n_global, n_local_actions))
         )
@@ -117,12 +121,12 @@ class TabularGame:
     def _check_discount(self) -> None:
         if isinstance(self.discount, bool) or not isinstance(self.discount, int | float | np.floating):
             raise TypeError(f"discount must be a number; got {self.discount!r} ({type(self.discount).__name__})")
-        if not (math.isfinite(self.discount) and 0 < self.discount < 1):
+        if not 0 < self.discount < 1:
             raise ValueError(f"discount must lie strictly between 0 and 1; got {self.discount}")
         object.__setattr__(self, "discount", float(self.discount))
 
     def _check_initial_local(self) -> None:
-        law = self.initial_local
+        law: Any = self.initial_local
         if law is None:
             law = FixedStart(np.full(self.n_local_states, 1 / self.n_local_states))
         if not isinstance(law, FixedStart | DirichletStart):
@@ -136,7 +140,7 @@ class TabularGame:
         object.__setattr__(self, "initial_local", law)
 
     def _check_labels(self) -> None:
-        labels = self.labels if self.labels is not None else Labels.numbered(self)
+        labels: Any = self.labels if self.labels is not None else Labels.numbered(self)
         if not isinstance(labels, Labels):
             raise TypeError(f"labels must be a Labels object; got {labels!r}")
         sizes = {
@@ -147,6 +151,8 @@ class TabularGame:
         }
         for field, size in sizes.items():
             names = getattr(labels, field)
+            if not (isinstance(names, tuple) and all(isinstance(name, str) for name in names)):
+                raise TypeError(f"labels.{field} must be a tuple of strings; got {names!r}")
             if len(names) != size:
                 raise ValueError(f"labels.{field} must hold {size} names; got {len(names)}: {names}")
         object.__setattr__(self, "labels", labels)
@@ -154,22 +160,22 @@ class TabularGame:
     @property
     def n_global_states(self) -> int:
         """|S_g|."""
-        return self.global_transition.shape[0]
+        return len(self.global_transition)
 
     @property
     def n_global_actions(self) -> int:
         """|A_g|."""
-        return self.global_transition.shape[1]
+        return int(self.global_transition.shape[1])
 
     @property
     def n_local_states(self) -> int:
         """|S_l|."""
-        return self.local_transition.shape[0]
+        return len(self.local_transition)
 
     @property
     def n_local_actions(self) -> int:
         """|A_l|."""
-        return self.local_transition.shape[2]
+        return int(self.local_transition.shape[2])
 
     @cached_property
     def reward_bound(self) -> float:
@@ -212,17 +218,18 @@ class TabularGame:
             ValueError: the file is damaged or holds something else.
         """
         data = read_npz(path, "TabularGame")
-        labels = {field: tuple(str(name) for name in data[f"label_{field}"]) for field in _NAME_FIELDS}
-        return cls(
-            global_transition=data["global_transition"],
-            local_transition=data["local_transition"],
-            global_reward=data["global_reward"],
-            local_reward=data["local_reward"],
-            discount=float(data["discount"]),
-            initial_global=data["initial_global"],
-            initial_local=start_law_from_array(str(data["initial_local_kind"]), data["initial_local"]),
-            labels=Labels(title=str(data["title"]), **labels),
-        )
+        with naming_damage(path):
+            labels = {field: tuple(str(name) for name in data[f"label_{field}"]) for field in _NAME_FIELDS}
+            return cls(
+                global_transition=data["global_transition"],
+                local_transition=data["local_transition"],
+                global_reward=data["global_reward"],
+                local_reward=data["local_reward"],
+                discount=float(data["discount"]),
+                initial_global=data["initial_global"],
+                initial_local=start_law_from_array(str(data["initial_local_kind"]), data["initial_local"]),
+                labels=Labels(title=str(data["title"]), **labels),
+            )
 
 
 _NAME_FIELDS = ("global_states", "local_states", "global_actions", "local_actions")

@@ -1,8 +1,8 @@
 """What agents observe, as Gymnasium spaces: encoders and decoders for every observation mode.
 
-| obs_mode | a local agent | the global agent, histogram | the global agent, states |
+| obs_mode | local agent | global agent, histogram | global agent, states |
 |---|---|---|---|
-| "box" (float32 in [0, 1]) | [one-hot s_l, one-hot s_g] | [one-hot s_g, counts / size] | [one-hot s_g, one-hot of each] |
+| "box", float32 | [one-hot s_l, one-hot s_g] | [one-hot s_g, counts / size] | [one-hot s_g, one-hot of each] |
 | "multidiscrete" | [s_l, s_g] | [s_g, counts] | [s_g, states] |
 | "discrete" | s_l |S_g| + s_g | s_g |histograms| + rank | mixed radix, s_g first |
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
-from kofn.envs.arrays import IntArray, one_of
+from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.population import count_states, n_histograms, rank_histograms, unrank_histograms
 
 ObsMode = Literal["box", "discrete", "multidiscrete"]
@@ -81,8 +81,10 @@ class LocalEncoding:
 class GlobalEncoding:
     """Observation of the global agent: its state and what it sees of `size` local agents.
 
+    Box observations of histograms are float32; `decode` recovers the counts exactly up to 2^23 agents.
+
     Raises:
-        ValueError: unknown mode or summary, or too many observations for `obs_mode="discrete"`.
+        ValueError: unknown mode or summary, no agents, or too many observations for `obs_mode="discrete"`.
     """
 
     n_global_states: int
@@ -95,10 +97,12 @@ class GlobalEncoding:
         """Validate."""
         one_of("obs_mode", self.obs_mode, OBS_MODES)
         one_of("summary", self.summary, SUMMARIES)
-        if self.obs_mode == "discrete" and self.n_global_states * self._n_contents > 2**62:
+        integer("size", self.size, 1)
+        # The space needs |S_g| times the contents; ranks, |S_l| times (see `population`).
+        if self.obs_mode == "discrete" and max(self.n_global_states, self.n_local_states) * self._n_contents > 2**62:
             raise ValueError(
-                f"obs_mode='discrete' would need {self.n_global_states * self._n_contents} observations for {self.size} "
-                f"agents (summary={self.summary!r}); use 'box' or 'multidiscrete'"
+                f"obs_mode='discrete' would need too many observations (about 2^62 or more) for {self.size} agents "
+                f"(summary={self.summary!r}); use 'box' or 'multidiscrete'"
             )
 
     @property
@@ -106,7 +110,7 @@ class GlobalEncoding:
         """Number of different histograms or state tuples."""
         if self.summary == "histogram":
             return n_histograms(self.size, self.n_local_states)
-        return self.n_local_states**self.size
+        return int(self.n_local_states**self.size)
 
     def space(self) -> Space:
         """A new space object."""

@@ -6,21 +6,21 @@ A thin dict view of `IndividualSimulator`. The global agent sees the histogram o
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
+from pettingzoo.utils.conversions import parallel_to_aec
 
 from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.observations import GlobalEncoding, LocalEncoding, Observation, ObsMode, Space, one_hot
-from kofn.envs.render import Renderer, Scene
+from kofn.envs.render import Renderer, RenderMode, Scene
 from kofn.envs.simulator import IndividualSimulator, LocalTiming, Payment
 from kofn.envs.streams import Seed, Streams
 
 GLOBAL_AGENT = "global_0"
-RenderMode = Literal["human", "rgb_array", "ansi"]
 Info = dict[str, Any]
 
 
@@ -44,7 +44,12 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         TypeError, ValueError: an argument of the wrong type or out of range.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4, "is_parallelizable": True}
+    # PettingZoo declares `metadata` on the instance; __init__ gives each environment a copy of its own.
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["human", "rgb_array", "ansi"],
+        "render_fps": 4,
+        "is_parallelizable": True,
+    }
 
     def __init__(
         self,
@@ -88,7 +93,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
 
     @property
     def discount(self) -> float:
-        """gamma of the game, to be passed on to learners."""
+        """Gamma of the game, to be passed on to learners."""
         return self.game.discount
 
     @property
@@ -138,7 +143,11 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         individuals = one_hot(local_states, self.game.n_local_states).ravel()
         return np.concatenate([one_hot(global_states, self.game.n_global_states).ravel(), individuals])
 
-    def reset(self, seed: Seed = None, options: Mapping[str, Any] | None = None) -> tuple[dict[str, Observation], dict[str, Info]]:
+    def reset(
+        self,
+        seed: Seed = None,
+        options: Mapping[str, Any] | None = None,  # noqa: ARG002  # part of the API
+    ) -> tuple[dict[str, Observation], dict[str, Info]]:
         """Start an episode. A seed restarts the random streams; without one they go on. `options` are ignored."""
         if seed is not None or not self._seeded:
             self._streams = Streams.from_seed(seed)
@@ -161,7 +170,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         Raises:
             RuntimeError: called before `reset` or after the end of the episode.
             KeyError: an agent's action is missing.
-            TypeError, ValueError: unknown agents, an action that is no integer or out of range.
+            TypeError, ValueError: no dict, unknown agents, an action that is no integer or out of range.
         """
         self._check_started("step")
         if not self.agents:
@@ -181,6 +190,22 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
 
     def _parse(self, actions: Mapping[str, int]) -> tuple[IntArray, IntArray]:
         """Validated action arrays ([1], [1, n]) of an action dict."""
+        values = self._values(actions)
+        limits = np.full(len(values), self.game.n_local_actions)
+        limits[0] = self.game.n_global_actions
+        plain = all(issubclass(kind, int | np.integer) and kind is not bool for kind in set(map(type, values)))
+        array = np.asarray(values if plain else -1)
+        if ((array < 0) | (array >= limits)).any():
+            # Slow: names the first offending action, or converts integers of other types (arrays without axes).
+            named = zip(self.possible_agents, values, limits.tolist(), strict=True)
+            array = np.array([integer(f"the action of {agent!r}", value, 0, n - 1) for agent, value, n in named])
+        array = array.astype(np.int64)
+        return array[:1], array[None, 1:]
+
+    def _values(self, actions: Mapping[str, int]) -> list[int]:
+        """The actions in the order of `possible_agents`, after checking the keys."""
+        if not isinstance(actions, Mapping):
+            raise TypeError(f"actions must be a dict from agents to actions; got {type(actions).__name__}")
         try:
             values = [actions[agent] for agent in self.possible_agents]
         except KeyError as error:
@@ -188,21 +213,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         if len(actions) != len(values):
             unknown = next(agent for agent in actions if agent not in set(self.possible_agents))
             raise ValueError(f"actions must hold the environment's agents only; {unknown!r} is not one of them")
-        array = np.asarray(values)
-        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-            agent = next(a for a, v in zip(self.possible_agents, values, strict=True) if not _is_integer(v))
-            raise TypeError(f"every action must be an integer; the action of {agent!r} is {actions[agent]!r}")
-        limits = np.full(len(values), self.game.n_local_actions)
-        limits[0] = self.game.n_global_actions
-        bad = (array < 0) | (array >= limits)
-        if bad.any():
-            first = int(np.argmax(bad))
-            raise ValueError(
-                f"every action must lie in its space; {self.possible_agents[first]!r} has actions "
-                f"0 .. {limits[first] - 1} and got {array[first]}"
-            )
-        array = array.astype(np.int64)
-        return array[:1], array[None, 1:]
+        return values
 
     def _account(self, payment: Payment) -> float:
         """Add a payment to the episode's returns and count the step."""
@@ -258,5 +269,6 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
             raise RuntimeError(f"call reset() before {method}()")
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int | np.integer) or (isinstance(value, np.ndarray) and value.ndim == 0)
+def to_aec(env: ParallelEnv[str, Observation, int]) -> AECEnv[str, Observation, int | None]:
+    """The environment in the AEC API, in which agents act one after another."""
+    return parallel_to_aec(cast("ParallelEnv[str, Observation, int | None]", env))

@@ -10,19 +10,21 @@ most likely to keep s_l.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray, first_index, freeze, integer, one_of, probability_array
-from kofn.envs.files import check_header, read_json, read_npz, write_json, write_npz
+from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, read_npz, write_json, write_npz
 from kofn.envs.game import TabularGame
 from kofn.envs.population import n_histograms, rank_histograms
 from kofn.envs.simulator import cumulative_thresholds, sample_rows
 
 GLOBAL_POLICY_NAMES = ("uniform", "keep")
 LOCAL_POLICY_NAMES = ("uniform", "stay")
+
+_SIZES = ("k", "n_local_states", "n_actions")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,8 +49,9 @@ class GlobalPolicy:
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
-        integer("n_actions", self.n_actions, 1)
-        n_columns = n_histograms(integer("k", self.k, 1), integer("n_local_states", self.n_local_states, 1))
+        for size in _SIZES:
+            object.__setattr__(self, size, integer(size, getattr(self, size), 1))
+        n_columns = n_histograms(self.k, self.n_local_states)
         values = np.asarray(self.table)
         if values.ndim == 3:
             table: npt.NDArray[np.int64] | FloatArray = probability_array(
@@ -67,7 +70,7 @@ class GlobalPolicy:
     @property
     def n_global_states(self) -> int:
         """|S_g|."""
-        return self.table.shape[0]
+        return len(self.table)
 
     def probabilities(self) -> FloatArray:
         """pi_g as float [s_g, histogram, a_g]."""
@@ -75,9 +78,7 @@ class GlobalPolicy:
             return np.eye(self.n_actions)[self.table.astype(np.int64)]
         return cast("FloatArray", self.table)
 
-    def act(
-        self, global_states: IntArray, histograms: IntArray, rng: np.random.Generator | None = None
-    ) -> IntArray:
+    def act(self, global_states: IntArray, histograms: IntArray, rng: np.random.Generator | None = None) -> IntArray:
         """Actions for a batch of observations.
 
         Args:
@@ -114,7 +115,7 @@ class GlobalPolicy:
 
     @classmethod
     def named(cls, name: str, game: TabularGame, k: int) -> "GlobalPolicy":
-        """"uniform" or "keep" (the action most likely to keep s_g); raises ValueError for another name."""
+        """Policy "uniform" or "keep" (the action most likely to keep s_g); raises ValueError for another name."""
         one_of("global_policy", name, GLOBAL_POLICY_NAMES)
         if name == "keep":
             states = np.arange(game.n_global_states)
@@ -133,8 +134,7 @@ class GlobalPolicy:
         Raises:
             ValueError: another suffix.
         """
-        sizes = {"k": self.k, "n_local_states": self.n_local_states, "n_actions": self.n_actions}
-        _save_table(path, "GlobalPolicy", self.table, sizes)
+        _save_table(path, "GlobalPolicy", self.table, {size: getattr(self, size) for size in _SIZES})
 
     @classmethod
     def load(cls, path: str | Path) -> "GlobalPolicy":
@@ -144,8 +144,9 @@ class GlobalPolicy:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged or holds something else.
         """
-        table, sizes = _load_table(path, "GlobalPolicy")
-        return cls(table=table, **sizes)
+        data = _load_table(path, "GlobalPolicy")
+        with naming_damage(path):
+            return cls(table=np.asarray(data["table"]), **{size: data[size] for size in _SIZES})
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +168,7 @@ class LocalPolicy:
         freeze(table)
         object.__setattr__(self, "table", table)
 
-    def act(
-        self, local_states: IntArray, global_states: IntArray, rng: np.random.Generator | None = None
-    ) -> IntArray:
+    def act(self, local_states: IntArray, global_states: IntArray, rng: np.random.Generator | None = None) -> IntArray:
         """Actions of agents with states [...] under global states that broadcast to [...], int64 [...].
 
         Without `rng` the most likely action is taken (lowest index on ties).
@@ -198,7 +197,7 @@ class LocalPolicy:
 
     @classmethod
     def named(cls, name: str, game: TabularGame) -> "LocalPolicy":
-        """"uniform" or "stay" (the action most likely to keep s_l); raises ValueError for another name."""
+        """Policy "uniform" or "stay" (the action most likely to keep s_l); raises ValueError for another name."""
         one_of("local_policy", name, LOCAL_POLICY_NAMES)
         if name == "uniform":
             return cls(np.full(game.local_reward.shape, 1 / game.n_local_actions))
@@ -212,8 +211,9 @@ class LocalPolicy:
     @classmethod
     def load(cls, path: str | Path) -> "LocalPolicy":
         """Read a policy written by `save`, bit-equal; errors as in `GlobalPolicy.load`."""
-        table, _ = _load_table(path, "LocalPolicy")
-        return cls(table.astype(np.float64))
+        data = _load_table(path, "LocalPolicy")
+        with naming_damage(path):
+            return cls(data["table"])
 
 
 def as_global_policy(policy: GlobalPolicy | str | npt.ArrayLike, game: TabularGame, k: int) -> GlobalPolicy:
@@ -235,7 +235,7 @@ def as_local_policy(policy: LocalPolicy | str | npt.ArrayLike, game: TabularGame
     if isinstance(policy, str):
         return LocalPolicy.named(policy, game)
     if not isinstance(policy, LocalPolicy):
-        policy = LocalPolicy(np.asarray(policy, dtype=np.float64))
+        policy = LocalPolicy(np.asarray(policy))
     policy.check_fits(game)
     return policy
 
@@ -269,23 +269,18 @@ def _save_table(path: str | Path, kind: str, table: npt.NDArray[np.generic], siz
     if _suffix(path) == ".npz":
         write_npz(path, kind, table=table, **{name: np.int64(size) for name, size in sizes.items()})
     else:
-        write_json(path, {"kind": kind, "format_version": 1, **sizes, "table": table.tolist()})
+        write_json(path, {"kind": kind, "format_version": FORMAT_VERSION, **sizes, "table": table.tolist()})
 
 
-def _load_table(path: str | Path, kind: str) -> tuple[npt.NDArray[np.generic], dict[str, int]]:
-    """(table, sizes) of a policy file; ValueError when it is damaged or of another kind."""
+def _load_table(path: str | Path, kind: str) -> dict[str, Any]:
+    """Table and sizes of a policy file, as they stand there; ValueError when it is unreadable or of another kind."""
     if _suffix(path) == ".npz":
-        data = dict(read_npz(path, kind))
-    else:
-        content = read_json(path)
-        if not isinstance(content, dict):
-            raise ValueError(f"{path} must hold a {kind}; it holds a {type(content).__name__}")
-        data = dict(content)
-        check_header(path, kind, data.pop("kind", None), data.pop("format_version", None))
-    if "table" not in data:
-        raise ValueError(f"{path} has no table; it is damaged")
-    table = np.asarray(data.pop("table"))
-    return table, {name: int(size) for name, size in data.items()}
+        return read_npz(path, kind)
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a {kind}; it holds a {type(content).__name__}")
+    check_header(path, kind, content.get("kind"), content.get("format_version"))
+    return content
 
 
 def _suffix(path: str | Path) -> str:

@@ -42,7 +42,9 @@ def enumerate_histograms(k: int, n_states: int) -> IntArray:
     """
     total = n_histograms(k, n_states)
     if total > 2**31:
-        raise ValueError(f"{total} histograms of {k} agents over {n_states} states do not fit into a table; lower k")
+        raise ValueError(
+            f"histograms of {k} agents over {n_states} states are over 2^31, too many for a table; lower k"
+        )
     return unrank_histograms(np.arange(total), k, n_states)
 
 
@@ -58,6 +60,7 @@ def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
     if counts.size and counts.min() < 0:
         index = first_index(counts < 0)
         raise ValueError(f"histograms must be nonnegative; entry {list(index)} is {counts[index]}")
+    counts = counts.astype(np.int64, copy=False)
     n_states = counts.shape[-1]
     remaining = counts.sum(axis=-1)
     _check_rankable(int(remaining.max(initial=0)), n_states)
@@ -99,7 +102,7 @@ def unrank_histograms(ranks: npt.ArrayLike, k: int, n_states: int) -> IntArray:
 
 def _check_rankable(k: int, n_states: int) -> None:
     """Ranks and the products inside `_choose` must fit into 64-bit integers."""
-    if comb(k + n_states - 1, n_states - 1) * n_states > np.iinfo(np.int64).max:
+    if n_histograms(k, n_states) * n_states > np.iinfo(np.int64).max:
         raise ValueError(f"histograms of {k} agents over {n_states} states are too many to rank with 64-bit integers")
 
 
@@ -181,7 +184,8 @@ def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: in
         return _draw_state_by_state(rng, counts, k)
     if k > _MAX_SEQUENTIAL_DRAWS:
         raise ValueError(
-            f"k must be at most {_MAX_SEQUENTIAL_DRAWS} (or all) for {_NUMPY_HYPERGEOMETRIC_LIMIT} agents and more; got {k}"
+            f"k must be at most {_MAX_SEQUENTIAL_DRAWS} (or all) for {_NUMPY_HYPERGEOMETRIC_LIMIT} agents and more; "
+            f"got {k}"
         )
     return _draw_one_by_one(rng, counts, k)
 

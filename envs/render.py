@@ -19,6 +19,9 @@ MODES = ("human", "rgb_array", "ansi")
 BAR_WIDTH = 40
 
 
+RenderMode = Literal["human", "rgb_array", "ansi"]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scene:
     """What there is to draw.
@@ -71,7 +74,7 @@ class Renderer:
         self._fps = integer("fps", fps, 1)
         self._window: _Window | None = None
 
-    def render(self, scene: Scene, mode: Literal["human", "rgb_array", "ansi"] | None) -> Image | str | None:
+    def render(self, scene: Scene, mode: RenderMode | None) -> Image | str | None:
         """An image uint8 [height, width, 3] ("rgb_array"), text ("ansi"), or None after showing a window ("human").
 
         Raises:

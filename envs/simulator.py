@@ -141,7 +141,10 @@ class IndividualSimulator(_Simulator):
         """
         paid_at = self._flat_index(self.global_states, local_actions)
         self.local_rewards = self._flat_local_reward[paid_at]
-        payment = Payment(self.game.global_reward[self.global_states, global_actions], self.local_rewards.mean(axis=1))
+        payment = Payment(
+            self.game.global_reward[self.global_states, global_actions],
+            self.local_rewards.sum(axis=1) / max(self.n_agents, 1),
+        )
         seen = self._move_global(global_actions)
         moved_at = paid_at if self.local_timing == "paper" else self._flat_index(seen, local_actions)
         uniforms = self._streams.local_moves.random(self.local_states.shape)

@@ -1,7 +1,7 @@
 """Initial laws of the local agents.
 
 In every episode a distribution p over local states is drawn from the start law, and the n local agents then start
-independently from p (SPEC: s_g and the agents are independent at time 0).
+independently from p, and independently of s_g.
 
 * `FixedStart(p)`: the same p in every episode.
 * `DirichletStart(alpha)`: p ~ Dirichlet(alpha), so an episode starts with a random crowd (the paper's warehouse).
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
-from kofn.envs.arrays import FloatArray, first_index, float_array, freeze, probability_array
+from kofn.envs.arrays import FloatArray, first_index, float_array, freeze, integer, probability_array
 from kofn.envs.population import enumerate_histograms
 
 
@@ -36,9 +36,9 @@ class FixedStart:
     @property
     def n_states(self) -> int:
         """Number of local states."""
-        return self.probabilities.shape[0]
+        return len(self.probabilities)
 
-    def draw(self, rng: np.random.Generator, n_episodes: int) -> FloatArray:
+    def draw(self, rng: np.random.Generator, n_episodes: int) -> FloatArray:  # noqa: ARG002  # one interface for all laws
         """Start distributions of `n_episodes` episodes, [n_episodes, s_l] (no randomness here)."""
         return np.tile(self.probabilities, (n_episodes, 1))
 
@@ -74,12 +74,12 @@ class DirichletStart:
     @classmethod
     def symmetric(cls, concentration: float, n_states: int) -> "DirichletStart":
         """The same concentration for each of `n_states` local states."""
-        return cls(np.full(n_states, concentration))
+        return cls(np.full(integer("n_states", n_states, 1), concentration))
 
     @property
     def n_states(self) -> int:
         """Number of local states."""
-        return self.concentration.shape[0]
+        return len(self.concentration)
 
     def draw(self, rng: np.random.Generator, n_episodes: int) -> FloatArray:
         """Start distributions of `n_episodes` episodes, [n_episodes, s_l]."""
@@ -97,7 +97,7 @@ class DirichletStart:
 
 StartLaw = FixedStart | DirichletStart
 
-_LAWS = {"fixed": FixedStart, "dirichlet": DirichletStart}
+_LAWS: dict[str, type[FixedStart] | type[DirichletStart]] = {"fixed": FixedStart, "dirichlet": DirichletStart}
 
 
 def start_law_to_array(law: StartLaw) -> tuple[str, FloatArray]:
@@ -111,5 +111,4 @@ def start_law_from_array(kind: str, parameters: npt.ArrayLike) -> StartLaw:
     """Inverse of `start_law_to_array`; raises ValueError for an unknown kind."""
     if kind not in _LAWS:
         raise ValueError(f"start law must be one of {', '.join(map(repr, _LAWS))}; got {kind!r}")
-    law: StartLaw = _LAWS[kind](np.asarray(parameters, dtype=np.float64))
-    return law
+    return _LAWS[kind](np.asarray(parameters, dtype=np.float64))

@@ -28,7 +28,8 @@ With d the distance on the ring:
 All rewards are positive; r~ = 1 + 10.5. The team reward is r_g plus the robots' mean.
 
 ## Starting State
-The dispatcher's zone is uniform. Per episode p ~ Dirichlet(0.3, .., 0.3); robots stand in independent zones drawn from p.
+The dispatcher's zone is uniform. Per episode p ~ Dirichlet(0.3, .., 0.3); robots stand in independent zones drawn
+from p.
 
 ## Episode End
 Truncation after `max_cycles` steps (default 100). Nothing terminates.
@@ -51,12 +52,11 @@ from typing import Any
 
 import numpy as np
 from pettingzoo import AECEnv
-from pettingzoo.utils.conversions import parallel_to_aec
 
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.game import Labels, TabularGame
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import PopulationEnv
+from kofn.envs.parallel import PopulationEnv, to_aec
 from kofn.envs.registration import Defaults
 from kofn.envs.start_law import DirichletStart
 
@@ -103,12 +103,12 @@ def parallel_env(n_zones: int = 5, discount: float = 0.95, **options: Any) -> Po
 
 def env(**options: Any) -> AECEnv[str, Observation, int | None]:
     """The same as an AEC environment; `options` are those of `parallel_env`."""
-    return parallel_to_aec(parallel_env(**options))
+    return to_aec(parallel_env(**options))
 
 
 def _softmax(logits: FloatArray) -> FloatArray:
-    weights: FloatArray = np.exp(logits)
-    return weights / weights.sum(axis=-1, keepdims=True)
+    weights = np.exp(logits)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def _global_transition(n_zones: int) -> FloatArray:

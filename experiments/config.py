@@ -48,7 +48,9 @@ class TrainConfig:
         integer("seed", self.seed, 0)
         integer("n_rollouts", self.n_rollouts, 2)
         if self.resume and self.overwrite:
-            raise ValueError("resume and overwrite exclude each other: one keeps the folder's run, the other replaces it")
+            raise ValueError(
+                "resume and overwrite exclude each other: one keeps the folder's run, the other replaces it"
+            )
 
 
 @dataclass(frozen=True)

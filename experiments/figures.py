@@ -24,8 +24,8 @@ VERDICT_MARKERS = {"accept": "o", "reject": "x", "overlap": "s"}
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, atomically and without a date."""
-    canvas = FigureCanvasAgg(figure)
-    write_atomically(path, lambda file: canvas.print_png(file, metadata={"Software": None}))
+    FigureCanvasAgg(figure)  # attaches itself
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120, metadata={"Software": None}))
 
 
 def potential_figure(history: Sequence[Proposal], title: str) -> Figure:
@@ -78,19 +78,23 @@ def occupancy_figure(trajectory: Trajectory, game: TabularGame, title: str) -> F
     otherwise its state is drawn in a strip below. Compare the paper's Figure 7.
     """
     place = global_state_is_place(game)
-    figure = Figure(figsize=(9, 3.6 if place else 4.8), layout="constrained")
+    figure = Figure(figsize=(11, 4 if place else 5.5), layout="constrained")
     ratios = [4] if place else [4, 1]
     rows = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     heatmap: Axes = rows[0]
     shares = trajectory.counts / trajectory.counts.sum(axis=1, keepdims=True)
-    image = heatmap.imshow(shares.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
+    image = heatmap.imshow(shares.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, interpolation="nearest")
     figure.colorbar(image, ax=heatmap, label="share of local agents", pad=0.01)
     steps = np.arange(len(shares))
-    heatmap.scatter(steps, trajectory.modes, marker="s", s=22, facecolors="none", edgecolors=VERMILLION, label="true mode")
+    heatmap.scatter(
+        steps, trajectory.modes, marker="s", s=22, facecolors="none", edgecolors=VERMILLION, label="true mode"
+    )
     if place:
         heatmap.step(steps, trajectory.global_states, where="mid", color=BLUE, label="global agent's state")
         if game.n_global_actions == game.n_local_states:
-            heatmap.scatter(steps, trajectory.global_actions, marker=".", s=14, color=ORANGE, label="its choice", zorder=3)
+            heatmap.scatter(
+                steps, trajectory.global_actions, marker=".", s=14, color=ORANGE, label="its choice", zorder=3
+            )
     else:
         _draw_global_states(rows[1], trajectory, game)
     heatmap.set_yticks(range(game.n_local_states), game.labels.local_states)

@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| `config.json`, `history.csv`, `game.npz`, `global_policy.npz`, `local_policy.npz` | the model (`AlternatingMARL.load`) |
+| `config.json`, `history.csv`, `game.npz`, `*_policy.npz` | the model (`AlternatingMARL.load`) |
 | `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
 | `trajectory.csv` | one episode of the trained pair |
 | `potential.png`, `occupancy.png` | potential per proposal; where the agents were |

@@ -31,11 +31,11 @@ class Trajectory:
     @property
     def modes(self) -> IntArray:
         """The most crowded local state (lowest on ties), int64 [H]."""
-        return self.counts.argmax(axis=1)
+        return np.asarray(self.counts.argmax(axis=1))
 
     def at_mode(self) -> BoolArray:
         """Where the global state is the most crowded local state (for games in which it is a place), bool [H]."""
-        return self.global_states == self.modes
+        return np.asarray(self.global_states == self.modes)
 
 
 def record_rollout(

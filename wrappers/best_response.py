@@ -20,6 +20,7 @@ from kofn.envs.arrays import integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.observations import GlobalEncoding, Observation, ObsMode, Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
+from kofn.envs.render import RenderMode
 from kofn.envs.simulator import LumpedSimulator
 from kofn.wrappers.deviations import Deviation, Fleet, TaggedAgent
 from kofn.wrappers.view import METADATA, View, reward_parts
@@ -56,7 +57,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
         local_policy: LocalPolicy | str | npt.ArrayLike = "uniform",
         max_cycles: int | None = None,
         obs_mode: ObsMode = "box",
-        render_mode: str | None = None,
+        render_mode: RenderMode | None = None,
     ) -> None:
         self._view = View(game, n_agents, k, max_cycles, render_mode)
         self.render_mode = render_mode
@@ -70,7 +71,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
 
     @property
     def discount(self) -> float:
-        """gamma."""
+        """Gamma."""
         return self.game.discount
 
     def reset(
@@ -119,7 +120,8 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
     Args:
         game: a TabularGame or the name of a registered game.
         n_agents: n; omitted: the registered game's default.
-        k: agents the global policy sees; omitted: the policy's own k, or n for a named policy.
+        k: agents the global policy sees; omitted: the policy's own k, 1 for a named policy (which heeds none), n for
+            a table.
         global_policy: GlobalPolicy, table [s_g, histogram(, a_g)], or "uniform" or "keep".
         local_policy: what the others do when one agent deviates; LocalPolicy, table, or "uniform" or "stay".
         deviation: "tagged" or "shared" (see `kofn.wrappers.deviations`).
@@ -133,7 +135,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
 
     metadata = METADATA
 
-    def __init__(  # noqa: PLR0913  # one argument more than the global view: which deviation is meant
+    def __init__(  # one argument more than the global view: which deviation is meant
         self,
         game: TabularGame | str,
         *,
@@ -144,18 +146,18 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         deviation: Literal["tagged", "shared"] = "tagged",
         max_cycles: int | None = None,
         obs_mode: ObsMode = "box",
-        render_mode: str | None = None,
+        render_mode: RenderMode | None = None,
     ) -> None:
-        if k is None and isinstance(global_policy, GlobalPolicy):
-            k = global_policy.k
+        if k is None:
+            k = _policy_k(global_policy)
         self._view = View(game, n_agents, k, max_cycles, render_mode)
         self.render_mode = render_mode
         self.game = self._view.game
         self.global_policy = as_global_policy(global_policy, self.game, self._view.k)
         self.deviation = one_of("deviation", deviation, ("tagged", "shared"))
+        others = as_local_policy(local_policy, self.game)
         self._side: Deviation
         if self.deviation == "tagged":
-            others = as_local_policy(local_policy, self.game)
             self._side = TaggedAgent(self.game, self._view.n_agents, others, obs_mode)
         else:
             self._side = Fleet(self.game, self._view.n_agents, obs_mode)
@@ -164,7 +166,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
 
     @property
     def discount(self) -> float:
-        """gamma."""
+        """Gamma."""
         return self.game.discount
 
     def reset(
@@ -199,3 +201,10 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
     def close(self) -> None:
         """Close the window, if there is one."""
         self._view.close()
+
+
+def _policy_k(global_policy: GlobalPolicy | str | npt.ArrayLike) -> int | None:
+    """Agents the policy sees where it says so; a named policy acts alike whatever it sees, so that one will do."""
+    if isinstance(global_policy, GlobalPolicy):
+        return global_policy.k
+    return 1 if isinstance(global_policy, str) else None

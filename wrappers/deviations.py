@@ -2,9 +2,9 @@
 
 * `TaggedAgent`: ONE agent deviates, the other n-1 keep their policy. Its best response is a Nash deviation of a single
   agent.
-* `Fleet`: all agents deviate at once to a shared policy (the paper's Definition 2.4). The learner sees s_g and picks one
-  action per local state, which every agent in that state takes: a memoryless deterministic policy of the learner IS a
-  local policy pi_l(s_l, s_g).
+* `Fleet`: all agents deviate at once to a shared policy (the paper's Definition 2.4). The learner sees s_g and picks
+  one action per local state, which every agent in that state takes: a memoryless deterministic policy of the learner
+  IS a local policy pi_l(s_l, s_g).
 """
 
 from typing import Any, Protocol
@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
-from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
 from kofn.envs.game import TabularGame
-from kofn.envs.observations import LocalEncoding, Observation, ObsMode, Space, one_hot
+from kofn.envs.observations import OBS_MODES, LocalEncoding, Observation, ObsMode, Space, one_hot
 from kofn.envs.policies import LocalPolicy
 from kofn.envs.simulator import LumpedSimulator, Payment, cumulative_thresholds, sample_rows
 from kofn.envs.streams import Streams
@@ -92,7 +92,7 @@ class Fleet:
 
     def __init__(self, game: TabularGame, n_agents: int, obs_mode: ObsMode) -> None:
         self._game = game
-        self._one_hot = obs_mode == "box"
+        self._one_hot = one_of("obs_mode", obs_mode, OBS_MODES) == "box"
         self.simulator = LumpedSimulator(game, n_agents)
         n_global = game.n_global_states
         self.observation_space: Space = Box(0.0, 1.0, (n_global,), np.float32) if self._one_hot else Discrete(n_global)
@@ -114,11 +114,12 @@ class Fleet:
 
     def step(self, global_actions: IntArray, action: Any) -> Payment:
         """Every agent in state x takes `action[x]`."""
-        if not self.action_space.contains(np.asarray(action)):
+        actions = np.asarray(action)
+        if not (np.issubdtype(actions.dtype, np.integer) and self.action_space.contains(actions)):
             raise ValueError(
                 f"action must hold one of {self._game.n_local_actions} actions for each of "
                 f"{self._game.n_local_states} local states; got {action!r}"
             )
-        chosen: FloatArray = np.eye(self._game.n_local_actions)[np.asarray(action)]
+        chosen: FloatArray = np.eye(self._game.n_local_actions)[actions]
         same_for_all = np.repeat(chosen[:, None, :], self._game.n_global_states, axis=1)
         return self.simulator.step(global_actions, same_for_all)

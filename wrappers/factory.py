@@ -3,9 +3,10 @@
 from typing import Any
 
 from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils.conversions import parallel_to_aec
 
-from kofn.envs.observations import Observation, Summary
+from kofn.envs.arrays import one_of
+from kofn.envs.observations import SUMMARIES, Observation, Summary
+from kofn.envs.parallel import to_aec
 from kofn.envs.registration import game_module
 from kofn.wrappers.subsample import SubsampleObservation
 
@@ -20,7 +21,13 @@ def make_parallel(
         k: number of local agents the global agent sees each step; None: all of them.
         summary: what it sees of them, "histogram" or "states".
         options: arguments of the game module's `parallel_env`.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range, or `summary="states"` without k.
     """
+    one_of("summary", summary, SUMMARIES)
+    if k is None and summary != "histogram":
+        raise ValueError(f"summary={summary!r} needs k; without k the global agent sees the histogram of all agents")
     env: ParallelEnv[str, Observation, int] = game_module(game).parallel_env(**options)
     if k is None:
         return env
@@ -29,4 +36,4 @@ def make_parallel(
 
 def make_aec(**options: Any) -> AECEnv[str, Observation, int | None]:
     """The same as an AEC environment."""
-    return parallel_to_aec(make_parallel(**options))
+    return to_aec(make_parallel(**options))

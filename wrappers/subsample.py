@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from pettingzoo import ParallelEnv
-from pettingzoo.utils import BaseParallelWrapper
+from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from kofn.envs.arrays import IntArray, integer
 from kofn.envs.observations import GlobalEncoding, Observation, Space, Summary
@@ -27,9 +27,9 @@ from kofn.envs.streams import Seed, Streams
 class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
     """Limits `global_0` to k agents; everything else passes through.
 
-    `infos["global_0"]` gains `sampled_agents` (int64 [k], the agents behind the observation returned with it) and, after
-    a step, `reward_sampled`: r_g + the mean local reward of the agents behind the PREVIOUS observation, the surrogate
-    reward r_D(s_t, a_t) that off-policy learners need.
+    `infos["global_0"]` gains `sampled_agents` (int64 [k], the agents behind the observation returned with it) and,
+    after a step, `reward_sampled`: r_g + the mean local reward of the agents behind the PREVIOUS observation, the
+    surrogate reward r_D(s_t, a_t) that off-policy learners need.
 
     Args:
         env: a PopulationEnv, possibly wrapped.
@@ -43,11 +43,12 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
     """
 
     def __init__(self, env: ParallelEnv[str, Observation, int], k: int, *, summary: Summary = "histogram") -> None:
-        population = env.unwrapped
+        population = env.unwrapped if isinstance(env, ParallelEnv) else env
         if not isinstance(population, PopulationEnv):
             raise TypeError(f"env must be a PopulationEnv, possibly wrapped; got {type(population).__name__}")
-        if getattr(env, "k", None) is not None:
-            raise ValueError(f"env already limits the global agent to k={env.k} agents; wrap the unlimited environment")
+        limit = getattr(env, "k", None)
+        if limit is not None:
+            raise ValueError(f"env already limits the global agent to k={limit} agents; wrap the unlimited environment")
         super().__init__(env)
         self.k = _sample_size(k, population.n_agents)
         self.population = population
@@ -77,10 +78,11 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         self, actions: Mapping[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
         """As `PopulationEnv.step`, with a fresh sample behind the global agent's observation."""
+        if self._sampling is None:
+            raise RuntimeError("call reset() before step()")
         observations, rewards, terminations, truncations, infos = self.env.step(actions)  # type: ignore[arg-type]  # PettingZoo's types admit dict only
         seen_rewards = self.population.simulator.local_rewards[0, self._sampled]
         infos[GLOBAL_AGENT]["reward_sampled"] = infos[GLOBAL_AGENT]["reward_global"] + float(seen_rewards.mean())
-        assert self._sampling is not None  # a step is only possible after a reset
         self._draw(self._sampling)
         self._fill(observations, infos)
         return observations, rewards, terminations, truncations, infos
@@ -111,7 +113,7 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
 
 
 def _sample_size(k: int, n_agents: int) -> int:
-    """k after checking 1 <= k <= n."""
+    """The sample size k, after checking 1 <= k <= n."""
     k = integer("k", k, 1)
     if k > n_agents:
         raise ValueError(f"k must be at most the number of agents, {n_agents}; got {k}")

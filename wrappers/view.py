@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from kofn.envs.arrays import IntArray, integer
+from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.population import sample_without_replacement
 from kofn.envs.registration import as_game, default_sizes
-from kofn.envs.render import Renderer, Scene
+from kofn.envs.render import Renderer, RenderMode, Scene
 from kofn.envs.simulator import Payment
 from kofn.envs.streams import Streams
 
@@ -34,17 +34,21 @@ class View:
         n_agents: int | None,
         k: int | None,
         max_cycles: int | None,
-        render_mode: str | None,
+        render_mode: RenderMode | None,
     ) -> None:
+        self.game = as_game(game)
         defaults = default_sizes(game)
         if n_agents is None and defaults is None:
             raise TypeError("n_agents must be given for a game that is not registered by name; got None")
-        self.game = as_game(game)
-        self.n_agents = integer("n_agents", n_agents if defaults is None or n_agents is not None else defaults.n_agents, 1)
+        if n_agents is None and defaults is not None:
+            n_agents = defaults.n_agents
+        self.n_agents = integer("n_agents", n_agents, 1)
         self.k = integer("k", k, 1, self.n_agents) if k is not None else self.n_agents
         if max_cycles is None:
             max_cycles = defaults.max_cycles if defaults is not None else DEFAULT_MAX_CYCLES
         self.max_cycles = integer("max_cycles", max_cycles, 1)
+        if render_mode is not None:
+            one_of("render_mode", render_mode, METADATA["render_modes"])
         self.render_mode = render_mode
         self.timestep = 0
         self._renderer = Renderer(METADATA["render_fps"])
