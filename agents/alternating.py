@@ -23,6 +23,7 @@ from pettingzoo import ParallelEnv
 from tqdm import tqdm
 
 from kofn.agents.evaluation import Evaluation, evaluate, standard_error
+from kofn.agents.g_learn import check_table
 from kofn.agents.history import AlternatingConfig, AlternatingResult, Proposal
 from kofn.agents.learners import GLearner, GlobalLearner, LLearner, LocalLearner, Problem
 from kofn.agents.model_files import StoredModel, describe_model, load_model, save_model
@@ -71,6 +72,12 @@ class AlternatingMARL:
         self.config = config if config is not None else AlternatingConfig()
         self.global_learner = global_learner if global_learner is not None else GLearner()
         self.local_learner = local_learner if local_learner is not None else LLearner()
+        check_table(self.setting.game, self.setting.k)
+        if self.eta == 0:
+            raise ValueError("every reward of the game is 0, so eta must be given: AlternatingConfig(eta=...)")
+        for learner in (self.global_learner, self.local_learner):
+            if isinstance(learner, GLearner | LLearner):
+                learner.check(self.setting.game, self.setting.k)
         self.global_policy = as_global_policy(global_policy, self.setting.game, self.setting.k)
         self.local_policy = as_local_policy(local_policy, self.setting.game)
         self.history: tuple[Proposal, ...] = ()

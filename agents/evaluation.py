@@ -58,7 +58,9 @@ class Evaluation:
         return standard_error(self.returns)
 
     def confidence_interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Normal confidence interval of the mean."""
+        """Normal confidence interval of the mean; raises ValueError unless 0 < level < 1."""
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie strictly between 0 and 1; got {level}")
         half_width = float(norm.ppf((1 + level) / 2)) * self.standard_error
         return self.mean - half_width, self.mean + half_width
 

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from kofn.agents.operators import (
+    AUTO_DENSE_BYTES,
     Kernel,
     bellman_operator,
     dense_kernels_fit,
@@ -83,8 +84,8 @@ def g_learn(
         game: the game.
         local_policy: pi_l, held fixed.
         k: number of agents the global agent sees.
-        operator: "exact", "monte_carlo" (T_{k,m} with m = `n_samples` fixed samples), or "auto": exact where its dense
-            kernels fit into memory.
+        operator: "exact", "monte_carlo" (T_{k,m} with m = `n_samples` fixed samples), or "auto": exact while its dense
+            kernels are small.
         n_samples: m.
         tolerance: error allowed in Q (absolute, in units of value).
         max_iterations: operator applications after which to give up; `converged` then says so.
@@ -112,7 +113,7 @@ def g_learn(
         np.zeros_like(rewards),
         game.discount,
         tolerance=tolerance,
-        max_iterations=integer("max_iterations", max_iterations, 1),
+        max_iterations=max_iterations,
     )
     return GLearnResult(
         policy=greedy_policy(fixed_point.values, game, k),
@@ -129,13 +130,7 @@ def g_learn(
 def choose_operator(game: TabularGame, k: int, operator: Operator) -> Operator:
     """The operator to use, exact or monte_carlo, after checking that its tables fit into memory."""
     one_of("operator", operator, OPERATORS)
-    columns = n_histograms(integer("k", k, 1), game.n_local_states)
-    entries = game.n_global_states * columns * game.n_global_actions
-    if entries > MAX_TABLE_ENTRIES:
-        raise ValueError(
-            f"k={k} needs a table of {entries} entries ({columns} histograms), more than {MAX_TABLE_ENTRIES}; "
-            "use a smaller k"
-        )
+    columns = check_table(game, k)
     fits = dense_kernels_fit(game.n_global_states, game.n_local_states, k)
     if operator == "exact" and not fits:
         gigabytes = game.n_global_states * columns**2 * 8 / 2**30
@@ -144,8 +139,21 @@ def choose_operator(game: TabularGame, k: int, operator: Operator) -> Operator:
             "use operator='monte_carlo' or a smaller k"
         )
     if operator == "auto":
-        return "exact" if fits else "monte_carlo"
+        small = dense_kernels_fit(game.n_global_states, game.n_local_states, k, AUTO_DENSE_BYTES)
+        return "exact" if small else "monte_carlo"
     return operator
+
+
+def check_table(game: TabularGame, k: int) -> int:
+    """Number of histograms of k agents, after checking that a table over them fits into memory."""
+    columns = n_histograms(integer("k", k, 1), game.n_local_states)
+    entries = game.n_global_states * columns * game.n_global_actions
+    if entries > MAX_TABLE_ENTRIES:
+        raise ValueError(
+            f"k={k} needs a table of {entries} entries ({columns} histograms), more than {MAX_TABLE_ENTRIES}; "
+            "use a smaller k (SubsampleObservation(env, k) limits what the global agent sees)"
+        )
+    return columns
 
 
 def surrogate_kernels(

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from kofn.agents.learners import positive
 from kofn.agents.update import Player, Verdict
-from kofn.envs.arrays import integer
+from kofn.envs.arrays import integer, positive
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 
 
@@ -29,12 +28,12 @@ class AlternatingConfig:
 
     def __post_init__(self) -> None:
         """Validate."""
-        integer("max_alternations", self.max_alternations, 1)
-        integer("n_rollouts", self.n_rollouts, 2)
-        if self.eta is not None:
-            positive("eta", self.eta)
+        object.__setattr__(self, "max_alternations", integer("max_alternations", self.max_alternations, 1))
+        object.__setattr__(self, "n_rollouts", integer("n_rollouts", self.n_rollouts, 2))
         if self.horizon is not None:
-            integer("horizon", self.horizon, 1)
+            object.__setattr__(self, "horizon", integer("horizon", self.horizon, 1))
+        if self.eta is not None:
+            object.__setattr__(self, "eta", positive("eta", self.eta))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from kofn.agents.g_learn import Operator, choose_operator, surrogate_kernels
 from kofn.agents.operators import Kernel
 from kofn.agents.shared_policy import shared_cpi
 from kofn.agents.surrogate_chain import SurrogateChain
-from kofn.envs.arrays import integer, one_of
+from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.streams import Seed, seed_sequence
@@ -74,8 +74,8 @@ def l_learn(
         global_policy: pi_g, held fixed.
         start: pi_l to improve; omitted: uniform.
         method: "shared_cpi".
-        operator: "exact", "monte_carlo" (kernels averaged over `n_samples` fixed samples) or "auto": exact where its
-            dense kernels fit into memory.
+        operator: "exact", "monte_carlo" (kernels averaged over `n_samples` fixed samples) or "auto": exact while its
+            dense kernels are small.
         n_samples: m.
         tolerance: first-order gap at which to stop, as a fraction of r~/(1-gamma).
         max_iterations: improvement steps after which to give up; `converged` then says so.
@@ -97,7 +97,7 @@ def l_learn(
         model.chain,
         partial(model.kernels, global_policy.k - 1),
         start,
-        tolerance=tolerance * game.value_bound,
+        tolerance=positive("tolerance", tolerance) * game.value_bound,
         max_iterations=integer("max_iterations", max_iterations, 1),
     )
     return LLearnResult(

@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from kofn.agents.g_learn import OPERATORS, GLearnResult, Operator, g_learn
+from kofn.agents.g_learn import OPERATORS, GLearnResult, Operator, choose_operator, g_learn
 from kofn.agents.l_learn import METHODS, LLearnResult, Method, l_learn
-from kofn.envs.arrays import integer, one_of
+from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 
@@ -66,7 +66,7 @@ class GLearner:
     """G-LEARN as the driver's global learner.
 
     Args:
-        operator: Bellman operator: exact, monte_carlo, or auto (exact where its kernels fit into memory).
+        operator: Bellman operator: exact, monte_carlo, or auto (exact while its kernels are small).
         n_samples: m, fixed samples per table entry (monte_carlo).
         tolerance: error allowed in Q.
         max_iterations: operator applications after which to give up.
@@ -80,9 +80,13 @@ class GLearner:
     def __post_init__(self) -> None:
         """Validate."""
         one_of("operator", self.operator, OPERATORS)
-        integer("n_samples", self.n_samples, 1)
-        integer("max_iterations", self.max_iterations, 1)
-        positive("tolerance", self.tolerance)
+        object.__setattr__(self, "n_samples", integer("n_samples", self.n_samples, 1))
+        object.__setattr__(self, "max_iterations", integer("max_iterations", self.max_iterations, 1))
+        object.__setattr__(self, "tolerance", positive("tolerance", self.tolerance))
+
+    def check(self, game: TabularGame, k: int) -> None:
+        """Raise ValueError now rather than later when the tables for `k` do not fit into memory."""
+        choose_operator(game, k, self.operator)
 
     def __call__(self, problem: Problem) -> GLearnResult:
         """Greedy policy of the surrogate game of k agents."""
@@ -104,7 +108,7 @@ class LLearner:
 
     Args:
         method: how the fleet's response is found.
-        operator: kernels: exact, monte_carlo, or auto (exact where they fit into memory).
+        operator: kernels: exact, monte_carlo, or auto (exact while they are small).
         n_samples: m, fixed samples per table entry (monte_carlo).
         tolerance: first-order gap at which to stop, as a fraction of r~/(1-gamma).
         max_iterations: improvement steps after which to give up.
@@ -120,9 +124,13 @@ class LLearner:
         """Validate."""
         one_of("method", self.method, METHODS)
         one_of("operator", self.operator, OPERATORS)
-        integer("n_samples", self.n_samples, 1)
-        integer("max_iterations", self.max_iterations, 1)
-        positive("tolerance", self.tolerance)
+        object.__setattr__(self, "n_samples", integer("n_samples", self.n_samples, 1))
+        object.__setattr__(self, "max_iterations", integer("max_iterations", self.max_iterations, 1))
+        object.__setattr__(self, "tolerance", positive("tolerance", self.tolerance))
+
+    def check(self, game: TabularGame, k: int) -> None:
+        """Raise ValueError now rather than later when the tables for `k` do not fit into memory."""
+        choose_operator(game, k, self.operator)
 
     def __call__(self, problem: Problem) -> LLearnResult:
         """The fleet's response, improved from the current local policy."""
@@ -151,12 +159,3 @@ class MissingLearner:
             f"this model was trained with a learner of your own ({self.description}), which is not stored; "
             "pass it to AlternatingMARL.load(..., global_learner=..., local_learner=...)"
         )
-
-
-def positive(name: str, value: float) -> float:
-    """`value` after checking that it is a finite positive number."""
-    if not isinstance(value, int | float | np.floating | np.integer) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite; got {value}")
-    return float(value)

@@ -12,7 +12,7 @@ Nothing is pickled; each file is replaced atomically; the same run writes the sa
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ import numpy as np
 from kofn.agents.history import AlternatingConfig, Proposal
 from kofn.agents.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
 from kofn.agents.setting import Setting
-from kofn.envs.files import FORMAT_VERSION, check_header, read_json, write_json, write_text
+from kofn.envs.arrays import one_of
+from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, write_json, write_text
 from kofn.envs.game import TabularGame
-from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 
 KIND = "AlternatingMARL"
 
@@ -63,7 +64,7 @@ def describe_model(model: StoredModel) -> dict[str, Any]:
         "max_cycles": setting.max_cycles,
         "obs_mode": setting.obs_mode,
         "summary": setting.summary,
-        "seed": {"entropy": model.seed.entropy, "spawn_key": list(model.seed.spawn_key)},
+        "seed": {"entropy": _integers(model.seed.entropy), "spawn_key": _integers(model.seed.spawn_key)},
         "config": asdict(model.config),
         "global_learner": _describe_learner(model.global_learner),
         "local_learner": _describe_learner(model.local_learner),
@@ -76,34 +77,53 @@ def load_model(folder: Path) -> StoredModel:
     if not isinstance(content, dict):
         raise ValueError(f"{folder / 'config.json'} must hold an object; it holds a {type(content).__name__}")
     check_header(folder / "config.json", KIND, content.get("kind"), content.get("format_version"))
-    try:
-        return _rebuild(content, folder)
-    except KeyError as error:
-        raise ValueError(f"{folder / 'config.json'} has no entry {error}; it is damaged") from None
+    game = TabularGame.load(folder / "game.npz")
+    global_policy = GlobalPolicy.load(folder / "global_policy.npz")
+    local_policy = LocalPolicy.load(folder / "local_policy.npz")
+    history = read_history(folder / "history.csv")
+    with naming_damage(folder / "config.json"):
+        model = _rebuild(content, game, global_policy, local_policy, history)
+    with naming_damage(folder / "global_policy.npz"):
+        as_global_policy(global_policy, game, model.setting.k)
+    with naming_damage(folder / "local_policy.npz"):
+        as_local_policy(local_policy, game)
+    return model
 
 
-def _rebuild(content: dict[str, Any], folder: Path) -> StoredModel:
+def _rebuild(
+    content: dict[str, Any],
+    game: TabularGame,
+    global_policy: GlobalPolicy,
+    local_policy: LocalPolicy,
+    history: tuple[Proposal, ...],
+) -> StoredModel:
     sizes = {name: content[name] for name in ("n_agents", "k", "max_cycles", "obs_mode", "summary")}
     seed = content["seed"]
     return StoredModel(
-        setting=Setting(game=TabularGame.load(folder / "game.npz"), **sizes),
+        setting=Setting(game=game, **sizes),
         config=AlternatingConfig(**content["config"]),
         global_learner=_rebuild_learner(content["global_learner"], GLearner),
         local_learner=_rebuild_learner(content["local_learner"], LLearner),
-        global_policy=GlobalPolicy.load(folder / "global_policy.npz"),
-        local_policy=LocalPolicy.load(folder / "local_policy.npz"),
-        history=read_history(folder / "history.csv"),
+        global_policy=global_policy,
+        local_policy=local_policy,
+        history=history,
         seed=np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"])),
     )
 
 
+def _integers(values: Any) -> int | list[int]:
+    """A seed's entropy or key as JSON holds it."""
+    return [int(value) for value in values] if isinstance(values, Iterable) else int(values)
+
+
 def _describe_learner(learner: GlobalLearner | LocalLearner) -> dict[str, Any]:
-    """A learner of ours by its fields; one of the user's by its name only."""
+    """A learner of ours by its fields; one of the user's by its full name only."""
     if isinstance(learner, GLearner | LLearner):
         return {"name": type(learner).__name__, **asdict(learner)}
     if isinstance(learner, MissingLearner):
         return {"name": learner.description}
-    return {"name": getattr(learner, "__qualname__", type(learner).__qualname__)}
+    named: Any = learner if hasattr(learner, "__qualname__") else type(learner)
+    return {"name": f"{named.__module__}.{named.__qualname__}"}
 
 
 def _rebuild_learner(description: dict[str, Any], own: Callable[..., Any]) -> Any:
@@ -125,13 +145,13 @@ def history_csv(history: tuple[Proposal, ...]) -> str:
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "step": int,
-    "player": str,
+    "player": lambda text: one_of("player", text, ("global", "local")),
     "potential": float,
     "proposed_potential": float,
     "standard_error": float,
-    "verdict": str,
+    "verdict": lambda text: one_of("verdict", text, ("accept", "reject", "overlap")),
     "learner_iterations": int,
-    "learner_converged": lambda text: text == "True",
+    "learner_converged": lambda text: one_of("learner_converged", text, ("True", "False")) == "True",
     "learner_certificate": float,
 }
 
@@ -139,11 +159,21 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 def read_history(path: Path) -> tuple[Proposal, ...]:
     """Proposals of a history file; ValueError names the damaged line."""
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    proposals = []
-    for number, row in enumerate(rows, start=2):
         try:
-            proposals.append(Proposal(**{name: parse(row[name]) for name, parse in _PARSERS.items()}))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}, line {number} is damaged ({error}); restore it from a copy") from None
-    return tuple(proposals)
+            header, *rows = csv.reader(file)
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path} is not a history file ({error}); restore it from a copy") from None
+    if header != list(_PARSERS):
+        raise ValueError(f"{path} must begin with the columns {','.join(_PARSERS)}; restore it from a copy")
+    return tuple(_read_proposal(path, step, row) for step, row in enumerate(rows, start=1))
+
+
+def _read_proposal(path: Path, step: int, row: list[str]) -> Proposal:
+    """The proposal of a line, which must carry its number: a missing line would change the resumed run."""
+    try:
+        values = {name: parse(text) for (name, parse), text in zip(_PARSERS.items(), row, strict=True)}
+        if values["step"] != step:
+            raise ValueError(f"step must be {step}; got {values['step']}")
+    except ValueError as error:
+        raise ValueError(f"{path}, line {step + 1} is damaged ({error}); restore it from a copy") from None
+    return Proposal(**values)

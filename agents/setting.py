@@ -38,9 +38,9 @@ class Setting:
 
     def __post_init__(self) -> None:
         """Validate."""
-        integer("n_agents", self.n_agents, 1)
+        for size in ("n_agents", "k", "max_cycles"):
+            object.__setattr__(self, size, integer(size, getattr(self, size), 1))
         integer("k", self.k, 1, self.n_agents)
-        integer("max_cycles", self.max_cycles, 1)
 
     @classmethod
     def of(cls, env: ParallelEnv[str, Observation, int]) -> "Setting":
@@ -52,7 +52,8 @@ class Setting:
         population = getattr(env, "unwrapped", None)
         if not isinstance(population, PopulationEnv):
             raise TypeError(f"env must be a PopulationEnv, possibly wrapped; got {type(env).__name__}")
-        encoding: GlobalEncoding = getattr(env, "global_encoding", population.global_encoding)
+        # Not getattr's default: it would be computed, and refused for large n, even where the view has its own.
+        encoding: GlobalEncoding = (env if hasattr(env, "global_encoding") else population).global_encoding
         return cls(
             game=population.game,
             n_agents=population.n_agents,

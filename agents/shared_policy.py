@@ -55,17 +55,17 @@ def shared_cpi(
         max_iterations: accepted steps after which to give up.
     """
     chain = build_chain(start)
-    for iteration in range(max_iterations):
+    iteration = 0
+    while True:
         gradient = chain.local_gradient(kernels_of_others(chain.local_policy))
         target = _greedy(gradient, chain.local_policy)
         gap = float(np.vdot(target - chain.local_policy.table, gradient))
-        if gap <= tolerance:
-            return CpiOutcome(chain=chain, gap=gap, n_iterations=iteration, converged=True)
-        improved = _line_search(build_chain, chain, target)
+        finished = gap <= tolerance or iteration == max_iterations
+        improved = None if finished else _line_search(build_chain, chain, target)
         if improved is None:
-            return CpiOutcome(chain=chain, gap=gap, n_iterations=iteration, converged=False)
+            return CpiOutcome(chain=chain, gap=gap, n_iterations=iteration, converged=gap <= tolerance)
         chain = improved
-    return CpiOutcome(chain=chain, gap=gap, n_iterations=max_iterations, converged=False)
+        iteration += 1
 
 
 def _greedy(gradient: FloatArray, current: LocalPolicy) -> FloatArray:

@@ -5,7 +5,7 @@ For a monotone operator T with T(Q + c) = T Q + gamma c, and d = T Q - Q, the Ma
     T Q + gamma/(1-gamma) min d  <=  Q*  <=  T Q + gamma/(1-gamma) max d.
 
 Value iteration stops when they are within the tolerance and returns their midpoint, so that the error is at most
-certificate = gamma/(1-gamma) (max d - min d)/2.
+certificate = gamma/(1-gamma) (max d - min d)/2. Stopped early it returns the midpoint too, with its larger certificate.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray
+from kofn.envs.arrays import FloatArray, integer, positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +51,23 @@ def value_iteration(
         max_iterations: applications after which to stop; the result then says `converged=False`.
 
     Raises:
+        TypeError, ValueError: a tolerance that is not positive, or fewer than one iteration.
         FloatingPointError: the operator returned a non-finite value.
     """
+    tolerance = positive("tolerance", tolerance)
+    max_iterations = integer("max_iterations", max_iterations, 1)
     values = start
     factor = discount / (1 - discount)
-    certificate = np.inf
-    for iteration in range(1, max_iterations + 1):
+    iteration = 0
+    while True:
+        iteration += 1
         updated = operator(values)
         change = updated - values
         lowest, highest = float(change.min()), float(change.max())
         if not np.isfinite(highest - lowest):
             raise FloatingPointError(f"value iteration met a non-finite value in iteration {iteration}")
         certificate = factor * (highest - lowest) / 2
-        if certificate <= tolerance:
-            return FixedPoint(updated + factor * (highest + lowest) / 2, iteration, True, certificate)
+        converged = certificate <= tolerance
+        if converged or iteration == max_iterations:
+            return FixedPoint(updated + factor * (highest + lowest) / 2, iteration, converged, certificate)
         values = updated
-    return FixedPoint(values, max_iterations, False, certificate)

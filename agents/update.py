@@ -28,9 +28,18 @@ def update_verdict(old: float, new: float, half_width: float) -> Verdict:
 
 def proposal_bound(value_bound: float, eta: float) -> int:
     """Largest number of proposals before the alternation stops by itself: 2 (ceil(value_bound/eta) + 1)."""
-    return 2 * (math.ceil(value_bound / eta) + 1)
+    # Rounded first: 230/1.15 is 200.00000000000003 in floating point.
+    return 2 * (math.ceil(round(value_bound / eta, 9)) + 1)
 
 
 def sufficient_horizon(value_bound: float, discount: float, error: float) -> int:
     """Shortest H with gamma^H r~/(1-gamma) <= error: what rollouts of length H leave out."""
-    return max(1, math.ceil(math.log(value_bound / error) / -math.log(discount))) if value_bound > error else 1
+    if value_bound <= error:
+        return 1
+    horizon = max(1, math.ceil(math.log(value_bound / error) / -math.log(discount)))
+    # The logarithms' rounding may put the result one step off where the bound is met exactly.
+    while horizon > 1 and discount ** (horizon - 1) * value_bound <= error:
+        horizon -= 1
+    while discount**horizon * value_bound > error:
+        horizon += 1
+    return horizon

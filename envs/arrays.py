@@ -103,6 +103,20 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> 
     return number
 
 
+def positive(name: str, value: Any) -> float:
+    """`value` as a Python float after checking that it is a finite positive number.
+
+    Raises:
+        TypeError: not a real number (booleans are refused).
+        ValueError: zero, negative or not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
+        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite; got {value}")
+    return float(value)
+
+
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     """`value` after checking that it is one of `choices`; raises ValueError that lists them."""
     if value not in choices:

@@ -101,8 +101,8 @@ class GlobalEncoding:
         # The space needs |S_g| times the contents; ranks, |S_l| times (see `population`).
         if self.obs_mode == "discrete" and max(self.n_global_states, self.n_local_states) * self._n_contents > 2**62:
             raise ValueError(
-                f"obs_mode='discrete' would need too many observations (about 2^62 or more) for {self.size} agents "
-                f"(summary={self.summary!r}); use 'box' or 'multidiscrete'"
+                f"obs_mode='discrete' must number its observations with 64-bit integers; {self.size} agents "
+                f"(summary={self.summary!r}) give too many; use 'box' or 'multidiscrete'"
             )
 
     @property

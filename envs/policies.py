@@ -83,18 +83,30 @@ class GlobalPolicy:
 
         Args:
             global_states: int64 [batch].
-            histograms: int64 [batch, s_l], rows summing to k.
+            histograms: int64 [batch, s_l], rows summing to k (ValueError otherwise).
             rng: draws the actions of a stochastic policy; None takes the most likely action (lowest index on ties).
 
         Returns:
             Actions, int64 [batch].
         """
+        self._check_seen(np.asarray(histograms))
         rows = self.table[global_states, rank_histograms(histograms)]
         if self.deterministic:
             return rows.astype(np.int64)
         if rng is None:
             return np.asarray(rows.argmax(axis=-1))
         return sample_rows(rng.random(len(rows)), cumulative_thresholds(rows.astype(np.float64)))
+
+    def _check_seen(self, histograms: IntArray) -> None:
+        """The table would answer to any histogram, but it is indexed by the ranks of those of k agents."""
+        if histograms.shape[-1] != self.n_local_states:
+            raise ValueError(f"histograms must have {self.n_local_states} counts; got shape {list(histograms.shape)}")
+        off = histograms.sum(axis=-1) != self.k
+        if off.any():
+            index = first_index(off)
+            raise ValueError(
+                f"histograms must count the k={self.k} agents seen; row {list(index)} is {histograms[index].tolist()}"
+            )
 
     def check_fits(self, game: TabularGame, n_agents: int | None = None) -> None:
         """Raise ValueError unless the policy's sizes are those of the game, and k <= n_agents."""

@@ -118,7 +118,8 @@ class IndividualSimulator(_Simulator):
         super().__init__(game, n_agents, n_populations=n_populations, local_timing=local_timing)
         thresholds = cumulative_thresholds(game.local_transition)
         # One contiguous column per threshold, indexed by the flat (s_l, s_g, a_l).
-        self._threshold_columns = np.ascontiguousarray(thresholds.reshape(-1, thresholds.shape[-1]).T)
+        columns = np.moveaxis(thresholds, -1, 0).reshape(thresholds.shape[-1], game.local_reward.size)
+        self._threshold_columns = np.ascontiguousarray(columns)
         self._flat_local_reward = game.local_reward.ravel()
 
     def reset(self, streams: Streams) -> None:

@@ -1,0 +1,107 @@
+"""Value iteration: its certificate bounds the error against policy iteration's exact linear algebra."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from kofn.agents.solvers import FixedPoint, value_iteration
+from kofn.envs.arrays import FloatArray
+
+Operator = Callable[[FloatArray], FloatArray]
+
+
+def random_mdp(seed: int, discount: float) -> tuple[Operator, FloatArray]:
+    """(T, exact Q*) of an MDP with 6 states and 3 actions, rewards in [-5, 5]."""
+    rng = np.random.default_rng(seed)
+    transition, rewards = rng.dirichlet(np.full(6, 0.5), (6, 3)), rng.uniform(-5, 5, (6, 3))
+
+    def apply(q: FloatArray) -> FloatArray:
+        result: FloatArray = rewards + discount * transition @ q.max(axis=1)
+        return result
+
+    actions = np.zeros(6, dtype=int)
+    while True:  # policy iteration, which ends with the exact solution
+        rows = np.arange(6)
+        value = np.linalg.solve(np.eye(6) - discount * transition[rows, actions], rewards[rows, actions])
+        q = rewards + discount * transition @ value
+        if (q[rows, actions] >= q.max(axis=1) - 1e-12).all():
+            return apply, q
+        actions = q.argmax(axis=1)
+
+
+def solve(seed: int, discount: float, **options: float) -> tuple[FixedPoint, float]:
+    """(result, sup-norm error)."""
+    apply, exact = random_mdp(seed, discount)
+    result = value_iteration(apply, np.zeros((6, 3)), discount, **options)  # type: ignore[arg-type] # tolerance or max_iterations
+    return result, float(np.abs(result.values - exact).max())
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("tolerance", [1.0, 1e-2, 1e-6, 1e-9])
+def test_certificate_bounds_the_error(tolerance: float, discount: float) -> None:
+    for seed in range(10):
+        result, error = solve(seed, discount, tolerance=tolerance)
+        assert result.converged
+        assert result.certificate <= tolerance
+        assert error <= result.certificate + 1e-11  # rounding of values up to 5/(1-0.99)
+
+
+def test_certificate_is_not_idle() -> None:
+    """The certificate is within a factor 100 of the error: a constant would not be."""
+    errors = [solve(seed, 0.9, tolerance=1e-4) for seed in range(10)]
+    assert max(error / result.certificate for result, error in errors) > 0.01
+    # A certificate half as large would have been wrong somewhere after one application already.
+    early = [solve(seed, 0.9, max_iterations=2) for seed in range(50)]
+    assert max(error / result.certificate for result, error in early) > 0.5
+
+
+@pytest.mark.parametrize("max_iterations", [1, 2, 5, 20])
+def test_stopping_early_is_said_and_still_certified(max_iterations: int) -> None:
+    for seed in range(10):
+        result, error = solve(seed, 0.95, tolerance=1e-9, max_iterations=max_iterations)
+        assert not result.converged
+        assert result.n_iterations == max_iterations
+        assert 1e-9 < result.certificate < np.inf
+        assert error <= result.certificate
+
+
+def test_converging_in_the_last_iteration_counts() -> None:
+    needed = solve(3, 0.9)[0].n_iterations
+    assert solve(3, 0.9, max_iterations=needed)[0].converged
+    assert not solve(3, 0.9, max_iterations=needed - 1)[0].converged
+
+
+def test_constant_rewards_are_solved_at_once() -> None:
+    """T Q - Q is constant, so the bounds meet after one application: Q* = 2/(1 - 0.9)."""
+    result = value_iteration(lambda q: 2.0 + 0.9 * q, np.zeros(4), 0.9)
+    assert result.values == pytest.approx(np.full(4, 20.0))
+    assert (result.n_iterations, result.converged) == (1, True)
+    assert result.certificate == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_values_are_refused(bad: float) -> None:
+    def breaks_down(q: FloatArray) -> FloatArray:
+        moved = 0.9 * q + [1.0, 2.0]
+        moved[0] = bad if q[0] > 2 else moved[0]
+        return moved
+
+    with pytest.raises(FloatingPointError, match="non-finite value in iteration 4"):
+        value_iteration(breaks_down, np.zeros(2), 0.9)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"tolerance": 0.0}, ValueError, "tolerance must be positive and finite; got 0.0"),
+        ({"tolerance": -1e-6}, ValueError, "tolerance must be positive"),
+        ({"tolerance": float("nan")}, ValueError, "tolerance must be positive"),
+        ({"tolerance": "small"}, TypeError, "tolerance must be a number; got 'small'"),
+        ({"max_iterations": 0}, ValueError, "max_iterations must be at least 1; got 0"),
+        ({"max_iterations": 2.5}, TypeError, "max_iterations must be an integer; got 2.5"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, float], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        solve(0, 0.9, **options)
