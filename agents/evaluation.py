@@ -16,7 +16,7 @@ from scipy.stats import norm
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import sample_without_replacement
+from kofn.envs.population import MAX_AGENTS, sample_without_replacement
 from kofn.envs.simulator import LocalTiming, LumpedSimulator
 from kofn.envs.streams import Seed, Streams
 
@@ -93,7 +93,7 @@ def evaluate(
     Raises:
         TypeError, ValueError: an argument out of range or policies that do not fit the game or each other.
     """
-    n_agents = integer("n_agents", n_agents, 1)
+    n_agents = integer("n_agents", n_agents, 1, MAX_AGENTS)
     global_policy.check_fits(game, n_agents)
     local_policy.check_fits(game)
     if k is not None and k != global_policy.k:

@@ -28,7 +28,7 @@ from kofn.agents.operators import (
     sampled_kernel,
     surrogate_reward,
 )
-from kofn.agents.solvers import value_iteration
+from kofn.agents.solvers import FixedPoint, value_iteration
 from kofn.envs.arrays import FloatArray, integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -101,20 +101,7 @@ def g_learn(
     n_samples = integer("n_samples", n_samples, 1) if operator == "monte_carlo" else 0
     rng = np.random.default_rng(seed_sequence(seed))
     kernels = surrogate_kernels(game, local_policy, k, n_samples, rng)
-    rewards = surrogate_reward(game, local_policy, k)
-    fixed_point = value_iteration(
-        partial(
-            bellman_operator,
-            rewards=rewards,
-            kernels=kernels,
-            global_transition=game.global_transition,
-            discount=game.discount,
-        ),
-        np.zeros_like(rewards),
-        game.discount,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
+    fixed_point = _solve(game, kernels, surrogate_reward(game, local_policy, k), tolerance, max_iterations)
     return GLearnResult(
         policy=greedy_policy(fixed_point.values, game, k),
         q_values=fixed_point.values,
@@ -125,6 +112,21 @@ def g_learn(
         certificate=fixed_point.certificate,
         wall_time=time.perf_counter() - began,
     )
+
+
+def _solve(
+    game: TabularGame, kernels: Sequence[Kernel], rewards: FloatArray, tolerance: float, max_iterations: int
+) -> FixedPoint:
+    """Fixed point of the adapted operator, from Q = 0."""
+    operator = partial(
+        bellman_operator,
+        rewards=rewards,
+        kernels=kernels,
+        global_transition=game.global_transition,
+        discount=game.discount,
+    )
+    start = np.zeros_like(rewards)
+    return value_iteration(operator, start, game.discount, tolerance=tolerance, max_iterations=max_iterations)
 
 
 def choose_operator(game: TabularGame, k: int, operator: Operator) -> Operator:

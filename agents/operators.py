@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from kofn.envs.arrays import FloatArray, IntArray
@@ -38,7 +39,14 @@ MAX_DENSE_BYTES = 2 * 2**30
 """Dense kernels of all global states together must stay below this (k = 18 on the 5-zone warehouse)."""
 
 AUTO_DENSE_BYTES = 2**29
-"""Above this, sampled kernels are faster and accurate enough to be the default (k = 15 on the 5-zone warehouse)."""
+"""Above this, sampled kernels are faster and accurate enough to be the default (exact up to k = 14 on the 5-zone warehouse)."""
+
+
+POOL_STRETCHES = 64
+"""Size of the pool behind a sampled kernel, in stretches of `n_samples` draws."""
+
+KEY_MULTIPLIER = 0x9E3779B97F4A7C15
+"""An odd 64-bit number without structure (2^64 over the golden ratio)."""
 
 
 def induced_transition(game: TabularGame, local_policy: LocalPolicy) -> FloatArray:
@@ -96,14 +104,39 @@ def _neighbours(k: int, n_states: int) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def sampled_kernel(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> sparse.csr_array:
-    """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram."""
+    """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram.
+
+    The samples of a row are independent. For speed, rows share a pool of draws: where c agents leave state x they land
+    as the pool's (x, c) entries say, and each row reads a stretch of the pool from a random place of its own. Bounds for
+    the empirical operator take a union over rows and hold whatever the dependence between them.
+    """
     histograms = enumerate_histograms(k, len(transition))
-    movers = np.repeat(histograms, n_samples, axis=0)
-    landed = sample_multinomial(rng, movers, conditional_probabilities(transition)).sum(axis=1)
     size = len(histograms)
+    keys = histogram_keys(histograms)
+    order = np.argsort(keys)
+    assert (np.diff(keys[order]) > 0).all(), "two histograms share a key"
+    pool_size = n_samples * min(POOL_STRETCHES, size)
+    stretch = np.arange(n_samples)
+    landed = np.zeros((size, n_samples), dtype=np.uint64)
+    for x, law in enumerate(transition):
+        leaving = np.repeat(np.arange(k + 1)[:, None], pool_size, axis=1)
+        pool = histogram_keys(sample_multinomial(rng, leaving, conditional_probabilities(law)))
+        places = (rng.integers(pool_size, size=(size, 1)) + stretch) % pool_size
+        landed += pool[histograms[:, x, None], places]
+    ranks = order[np.searchsorted(keys[order], landed.ravel())]
     weights = np.full(size * n_samples, 1 / n_samples)
     starts = np.arange(0, size * n_samples + 1, n_samples)
-    return sparse.csr_array((weights, rank_histograms(landed), starts), shape=(size, size))
+    return sparse.csr_array((weights, ranks, starts), shape=(size, size))
+
+
+def histogram_keys(histograms: IntArray) -> npt.NDArray[np.uint64]:
+    """Keys of count vectors [..., s_l] with key(c + d) = key(c) + key(d) modulo 2^64, uint64 [...].
+
+    The odd multiplier makes equal keys of different histograms unlikely; whoever relies on that checks it.
+    """
+    weights = np.cumprod(np.full(histograms.shape[-1], KEY_MULTIPLIER, dtype=np.uint64))
+    keys: npt.NDArray[np.uint64] = histograms.astype(np.uint64) @ weights
+    return keys
 
 
 def surrogate_reward(game: TabularGame, local_policy: LocalPolicy, k: int) -> FloatArray:
@@ -114,9 +147,9 @@ def surrogate_reward(game: TabularGame, local_policy: LocalPolicy, k: int) -> Fl
 
 
 def expected_next(kernels: Sequence[Kernel], values: FloatArray) -> FloatArray:
-    """E[values(s_g', F') | s_g, F] for every s_g', float [s_g, s_g', histogram], from values [s_g', histogram]."""
+    """E[values(s_g', F') | s_g, F] for every s_g', float [s_g, histogram, s_g'], from values [s_g', histogram]."""
     columns = np.ascontiguousarray(values.T)
-    return np.stack([(kernel @ columns).T for kernel in kernels])
+    return np.stack([kernel @ columns for kernel in kernels])
 
 
 def bellman_operator(
@@ -124,5 +157,5 @@ def bellman_operator(
 ) -> FloatArray:
     """T Q, float [s_g, histogram, a_g] (the adapted operator of the module docstring)."""
     ahead = expected_next(kernels, q_values.max(axis=2))
-    backed_up: FloatArray = rewards + discount * np.einsum("gap,gpf->gfa", global_transition, ahead, optimize=True)
+    backed_up: FloatArray = rewards + discount * (ahead @ global_transition.swapaxes(1, 2))
     return backed_up

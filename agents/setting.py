@@ -47,13 +47,13 @@ class Setting:
         """The setting of a PopulationEnv, limited by SubsampleObservation or not (then k = n).
 
         Raises:
-            TypeError: `env` is neither.
+            TypeError: `env` is neither, or an AEC environment.
         """
         population = getattr(env, "unwrapped", None)
-        if not isinstance(population, PopulationEnv):
-            raise TypeError(f"env must be a PopulationEnv, possibly wrapped; got {type(env).__name__}")
-        # Not getattr's default: it would be computed, and refused for large n, even where the view has its own.
-        encoding: GlobalEncoding = (env if hasattr(env, "global_encoding") else population).global_encoding
+        # Asked of the view, never of the population inside it: an AEC view hides its limit, and k would become n.
+        encoding: GlobalEncoding | None = getattr(env, "global_encoding", None)
+        if not isinstance(population, PopulationEnv) or encoding is None:
+            raise TypeError(f"env must be a parallel PopulationEnv, possibly wrapped; got {type(env).__name__}")
         return cls(
             game=population.game,
             n_agents=population.n_agents,

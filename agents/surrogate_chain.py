@@ -77,7 +77,7 @@ class SurrogateChain:
 
     def expectation(self, values: FloatArray) -> FloatArray:
         """P V, float [s_g, histogram]."""
-        return np.asarray(np.einsum("gfp,gpf->gf", self.global_moves, expected_next(self.kernels, values)))
+        return np.asarray(np.einsum("gfp,gfp->gf", self.global_moves, expected_next(self.kernels, values)))
 
     def flow(self, occupancy: FloatArray) -> FloatArray:
         """P^T d, float [s_g', histogram']."""

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,13 +26,14 @@ def make_random_game(
 ) -> TabularGame:
     """Rows drawn uniformly from the simplex, rewards uniformly from [0, 1], starts uniform unless told otherwise."""
     rng = np.random.default_rng(seed)
+    options: dict[str, Any] = {} if initial_local is None else {"initial_local": initial_local}
     return TabularGame(
         global_transition=rng.dirichlet(np.ones(n_global), (n_global, n_global_actions)),
         local_transition=rng.dirichlet(np.ones(n_local), (n_local, n_global, n_local_actions)),
         global_reward=rng.random((n_global, n_global_actions)),
         local_reward=rng.random((n_local, n_global, n_local_actions)),
         discount=discount,
-        **({} if initial_local is None else {"initial_local": initial_local}),
+        **options,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from oracle import brute_force
 
 from kofn.agents import GLearnResult, g_learn
+from kofn.agents.g_learn import choose_operator
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.population import n_histograms, rank_histograms
@@ -67,7 +68,8 @@ def test_seeing_everyone_gives_the_full_information_optimum(
 
 def copies_of_one_action(game: TabularGame, bonus: float) -> TabularGame:
     """Three global actions with the same effect; the last pays `bonus` more."""
-    rewards = np.repeat(game.global_reward[:, :1], 3, axis=1) + [0.0, 0.0, bonus]
+    rewards = np.repeat(game.global_reward[:, :1], 3, axis=1)
+    rewards[:, 2] += bonus
     return replace(
         game,
         global_transition=np.repeat(game.global_transition[:, :1], 3, axis=1),
@@ -100,9 +102,7 @@ def error_of(result: GLearnResult, exact: FloatArray) -> float:
 
 
 @pytest.mark.parametrize("n_samples", [1, 30, 1000])
-def test_monte_carlo_error_is_within_the_bound(
-    random_game: Games, random_local: LocalPolicies, n_samples: int
-) -> None:
+def test_monte_carlo_error_is_within_the_bound(random_game: Games, random_local: LocalPolicies, n_samples: int) -> None:
     """SPEC 2.5 at level 1e-3: |Q_est - Q*| <= gamma r~/(1-gamma)^2 sqrt(ln(2N/delta)/(2m))."""
     for seed in range(5):
         game = random_game(seed, n_local=3, discount=0.7)
@@ -175,9 +175,18 @@ def test_shifted_rewards_shift_the_values_only(random_game: Games, random_local:
     assert (first.policy.table == second.policy.table).all()
 
 
-def test_auto_takes_the_exact_operator_while_it_fits(random_game: Games) -> None:
-    """5 local and 5 global states: dense kernels fit up to k = 18."""
+def test_auto_takes_the_exact_operator_while_it_is_cheap() -> None:
+    """5 local and 5 global states: dense kernels take up to 512 MiB until k = 14, and could be had until k = 18."""
     game = warehouse()
+    assert [choose_operator(game, k, "auto") for k in (1, 14, 15, 30)] == [
+        "exact",
+        "exact",
+        "monte_carlo",
+        "monte_carlo",
+    ]
+    assert choose_operator(game, 18, "exact") == "exact"
+    with pytest.raises(ValueError, match=r"needs 2\.9 GiB of kernels at k=19"):
+        choose_operator(game, 19, "exact")
     uniform = LocalPolicy.named("uniform", game)
     assert g_learn(game, uniform, k=2, max_iterations=1).operator == "exact"
     large = g_learn(game, uniform, k=19, n_samples=1, max_iterations=1, seed=0)
@@ -211,5 +220,7 @@ def test_arguments_out_of_range_are_refused(options: dict[str, Any], error: type
 
 def test_local_policy_of_another_game_is_refused(random_game: Games, random_local: LocalPolicies) -> None:
     other = random_local(random_game(0, n_local=3), 0)
-    with pytest.raises(ValueError, match=r"the local policy must match the game's .* = \[2, 2, 2\]; it has \[3, 2, 2\]"):
+    with pytest.raises(
+        ValueError, match=r"the local policy must match the game's .* = \[2, 2, 2\]; it has \[3, 2, 2\]"
+    ):
         g_learn(random_game(0), other, k=1)

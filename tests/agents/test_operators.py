@@ -118,7 +118,9 @@ def test_induced_law_and_reward_average_over_actions(random_game: Games, random_
     transitions, rewards = induced_transition(game, policy), induced_reward(game, policy)
     for s_g, x in product(range(3), range(2)):
         weights = policy.table[x, s_g]
-        assert transitions[s_g, x] == pytest.approx(sum(weights[a] * game.local_transition[x, s_g, a] for a in range(3)))
+        assert transitions[s_g, x] == pytest.approx(
+            sum(weights[a] * game.local_transition[x, s_g, a] for a in range(3))
+        )
         assert rewards[s_g, x] == pytest.approx(sum(weights[a] * game.local_reward[x, s_g, a] for a in range(3)))
 
 

@@ -97,7 +97,7 @@ class Recorder:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pettingzoo: list[tuple[Any, ...]] = []
         self.gymnasium: list[str] = []
-        monkeypatch.setattr(pettingzoo, "register", lambda *a, **options: self.pettingzoo.append(a), raising=False)
+        monkeypatch.setattr(pettingzoo, "register", lambda *a, **_: self.pettingzoo.append(a), raising=False)
         monkeypatch.setattr(gymnasium, "register", lambda **options: self.gymnasium.append(options["id"]))
 
 

@@ -7,8 +7,8 @@ Written from the specification alone; nothing of the package is imported. A game
 [s_l, s_g, a_l]; a global policy of k agents is an array [s_g, F, a_g], F the rank of the k agents' count vector in
 ascending lexicographic order.
 
-All functions are polynomials (or, after the linear solve, rational functions) of the policies' entries and check
-nothing, so that they may be differentiated numerically, off the simplex too.
+Nothing is checked: values are rational functions of the policies' entries, so that they may be differentiated
+numerically at the faces of the simplex too, where a step along the simplex makes a probability slightly negative.
 """
 
 from functools import reduce
@@ -46,7 +46,9 @@ def joint_states(game: Any, n: int) -> list[JointState]:
 
 def start_law(game: Any, n: int) -> Array:
     """rho over joint states: s_g and the agents are independent, agents exchangeable (an urn for Dirichlet starts)."""
-    return np.array([game.initial_global[s[0]] * _start_of_agents(game.initial_local, s[1:]) for s in joint_states(game, n)])
+    return np.array(
+        [game.initial_global[s[0]] * _start_of_agents(game.initial_local, s[1:]) for s in joint_states(game, n)]
+    )
 
 
 def _start_of_agents(law: Any, states: tuple[int, ...]) -> float:
