@@ -39,7 +39,7 @@ MAX_DENSE_BYTES = 2 * 2**30
 """Dense kernels of all global states together must stay below this (k = 18 on the 5-zone warehouse)."""
 
 AUTO_DENSE_BYTES = 2**29
-"""Above this, sampled kernels are faster and accurate enough to be the default (exact up to k = 14 on the 5-zone warehouse)."""
+"""Above this, sampled kernels are faster and the default (exact up to k = 14 on the 5-zone warehouse)."""
 
 
 POOL_STRETCHES = 64
@@ -107,8 +107,8 @@ def sampled_kernel(transition: FloatArray, k: int, n_samples: int, rng: np.rando
     """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram.
 
     The samples of a row are independent. For speed, rows share a pool of draws: where c agents leave state x they land
-    as the pool's (x, c) entries say, and each row reads a stretch of the pool from a random place of its own. Bounds for
-    the empirical operator take a union over rows and hold whatever the dependence between them.
+    as the pool's (x, c) entries say, and each row reads a stretch of the pool from a random place of its own. Bounds
+    for the empirical operator take a union over rows and hold whatever the dependence between them.
     """
     histograms = enumerate_histograms(k, len(transition))
     size = len(histograms)
