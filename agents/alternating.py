@@ -122,8 +122,8 @@ class AlternatingMARL:
             for player in self._turns(total):
                 current, proposal = self._propose(player, current)
                 self.history = (*self.history, proposal)
+                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.mean:.2f}", refresh=False)
                 bar.update()
-                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.mean:.2f}")
                 if on_proposal is not None:
                     on_proposal(proposal)
         return self._result(current, time.perf_counter() - began)

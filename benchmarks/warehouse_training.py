@@ -8,12 +8,14 @@ import numpy as np
 from result import Figure
 
 from kofn.agents import AlternatingMARL, evaluate
+from kofn.envs.arrays import FloatArray
 from kofn.envs.warehouse_dispatch import DEFAULTS, parallel_env
 from kofn.wrappers import SubsampleObservation
 
 REFERENCE = Path(__file__).parent / "reference" / "warehouse_authors_code.json"
-FLOOR_AT_10 = 100.0
-SECONDS_ALLOWED = 60.0
+FLOORS = {10: 100.0}
+"""Returns to reach; elsewhere the authors' code is the floor."""
+SECONDS_ALLOWED = {10: 60.0}
 
 
 def authors_returns() -> dict[int, float]:
@@ -45,14 +47,20 @@ def measure(*, quick: bool) -> list[Figure]:
     """The figures of this benchmark."""
     authors = authors_returns()
     figures = []
-    for k in [10] if quick else [1, 2, 3, 5, 7, 10, 15]:
+    for k in [10] if quick else sorted(authors):
         runs = np.array([train_and_evaluate(k, seed, 2000) for seed in range(1 if quick else 3)])
-        mean, seconds = runs[:, 0].mean(), runs[:, 2].max()
-        error = float(np.sqrt((runs[:, 1] ** 2).sum()) / len(runs))
-        floor = FLOOR_AT_10 if k == 10 else authors[k]
-        note = f"standard error {error:.2f}; authors' code {authors[k]:.2f}"
-        name = f"warehouse return, n=1000, H=100, k={k}"
-        figures.append(Figure(name=name, value=mean, limit=floor, at_least=True, note=note))
-        name = f"training seconds, k={k}"
-        figures.append(Figure(name=name, value=seconds, limit=SECONDS_ALLOWED, at_least=False, note="slowest run"))
+        figures += _figures(k, runs, authors[k])
     return figures
+
+
+def _figures(k: int, runs: FloatArray, authors: float) -> list[Figure]:
+    """Return against the authors' code, and the floors and time limits above; runs are [seed, figure]."""
+    mean, seconds = runs[:, 0].mean(), runs[:, 2].max()
+    error = float(np.sqrt((runs[:, 1] ** 2).sum()) / len(runs))
+    note = f"standard error {error:.2f}; authors' code {authors:.2f}; {seconds:.0f} s of training"
+    name = f"warehouse return, n=1000, H=100, k={k}"
+    found = [Figure(name=name, value=mean, limit=FLOORS.get(k, authors), at_least=True, note=note)]
+    if k in SECONDS_ALLOWED:
+        name = f"training seconds, k={k}"
+        found.append(Figure(name=name, value=seconds, limit=SECONDS_ALLOWED[k], at_least=False, note="slowest run"))
+    return found

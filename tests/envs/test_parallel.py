@@ -305,6 +305,20 @@ def test_callers_may_write_into_whatever_is_returned(game: TabularGame, obs_mode
 
 
 @every_mode
+def test_what_was_returned_never_changes_later(game: TabularGame, obs_mode: Any) -> None:
+    env, rng = make(game, obs_mode=obs_mode), np.random.default_rng(0)
+    kept = [(env.reset(seed=0), env.state())]
+    snapshots = [copy.deepcopy(kept[0])]
+    for _ in range(3):
+        kept.append((env.step(random_actions(env, rng)), env.state()))
+        snapshots.append(copy.deepcopy(kept[-1]))
+    env.reset()
+    env.step(zeros(env))
+    env.state()
+    assert data_equivalence(kept, snapshots, exact=True)
+
+
+@every_mode
 def test_one_returned_row_is_no_part_of_another(game: TabularGame, obs_mode: Any) -> None:
     env = make(game, obs_mode=obs_mode)
     results = [env.reset(seed=0), *(env.step(zeros(env)) for _ in range(3))]

@@ -1,8 +1,15 @@
 """The command line, run as a user runs it (in process, in an empty folder, on a small warehouse)."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +116,28 @@ def interrupt_after_two():
             raise KeyboardInterrupt
 
     return on_proposal
+
+
+def test_a_terminal_shows_a_bar_with_potential_and_verdict():
+    text = run_on_a_terminal(["kofn", *TRAIN])
+    assert re.search(r"proposals: +\d+%.* 1/20 .*global: (accept|reject|overlap), potential \d+\.\d\d", text)
+    assert "proposal 1 (global)" not in text  # the plain lines are for files
+
+
+def run_on_a_terminal(command: list[str]) -> str:
+    """Everything a command writes to a terminal of 40 lines and 110 columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+    script = Path(sys.executable).with_name(command[0])
+    process = subprocess.Popen([script, *command[1:]], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    written = []
+    with contextlib.suppress(OSError):  # how a closed terminal ends on Linux
+        while chunk := os.read(ours, 4096):
+            written.append(chunk)
+    os.close(ours)
+    assert process.wait() == 0
+    return b"".join(written).decode()
 
 
 def test_resuming_with_other_settings_is_refused(capsys):

@@ -183,6 +183,24 @@ def test_stochastic_global_policy_is_followed(game: TabularGame, policies: Any) 
     assert_law(counts, pair_law(observe, brute_force.start_law(game, N), transition))
 
 
+@pytest.mark.parametrize("deviation", ["tagged", "shared"])
+def test_stochastic_global_policy_is_sampled(deviation: Any) -> None:
+    """Nobody ever moves and r_g = a_g, so that rewards show the actions."""
+    frozen = TabularGame(
+        global_transition=np.ones((1, 3, 1)),
+        local_transition=np.ones((1, 1, 1, 1)),
+        global_reward=np.arange(3.0)[None],
+        local_reward=np.zeros((1, 1, 1)),
+        discount=0.9,
+    )
+    law = np.array([0.5, 0.0, 0.5])
+    env = LocalBestResponse(frozen, n_agents=4, k=2, global_policy=law[None, None], deviation=deviation)
+    env.reset(seed=0)
+    action = env.action_space.sample()
+    actions = [int(env.step(action)[4]["reward_global"]) for _ in range(2000)]
+    assert_law(np.bincount(actions, minlength=3), law)
+
+
 # Returns.
 
 
