@@ -84,6 +84,14 @@ def freeze(array: npt.NDArray[Any]) -> None:
     array.setflags(write=False)
 
 
+def restore_frozen(instance: object, state: dict[str, Any]) -> None:
+    """`__setstate__` of immutable classes: numpy forgets that an array is read-only when it is copied or unpickled."""
+    for value in state.values():
+        if isinstance(value, np.ndarray):
+            freeze(value)
+    instance.__dict__.update(state)
+
+
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """`value` as a Python int after checking that it is an integer in [minimum, maximum].
 

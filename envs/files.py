@@ -15,6 +15,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from kofn.envs.arrays import one_of
+
 FORMAT_VERSION = 1
 
 
@@ -79,6 +81,34 @@ def read_npz(path: str | Path, kind: str) -> dict[str, npt.NDArray[Any]]:
             raise ValueError(f"{path} is damaged or not a .npz file ({error}); restore it from a copy") from None
     check_header(path, kind, data.pop("kind", None), data.pop("format_version", None))
     return data
+
+
+def write_table(path: str | Path, kind: str, table: npt.NDArray[np.generic], sizes: dict[str, int]) -> None:
+    """Write a table and its sizes to .npz or .json, by the suffix; raises ValueError for another suffix."""
+    if _suffix(path) == ".npz":
+        write_npz(path, kind, table=table, **{name: np.int64(size) for name, size in sizes.items()})
+    else:
+        write_json(path, {"kind": kind, "format_version": FORMAT_VERSION, **sizes, "table": table.tolist()})
+
+
+def read_table(path: str | Path, kind: str) -> dict[str, Any]:
+    """Entries of a file written by `write_table`, as they stand there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is unreadable, of another kind, or has another suffix.
+    """
+    if _suffix(path) == ".npz":
+        return read_npz(path, kind)
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a {kind}; it holds a {type(content).__name__}")
+    check_header(path, kind, content.get("kind"), content.get("format_version"))
+    return content
+
+
+def _suffix(path: str | Path) -> str:
+    return one_of("the suffix of a table's file", Path(path).suffix, (".npz", ".json"))
 
 
 def check_header(path: str | Path, kind: str, found_kind: Any, found_version: Any) -> None:

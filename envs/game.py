@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, float_array, freeze, probability_array
+from kofn.envs.arrays import FloatArray, float_array, freeze, probability_array, restore_frozen
 from kofn.envs.files import naming_damage, read_npz, write_npz
 from kofn.envs.start_law import DirichletStart, FixedStart, StartLaw, start_law_from_array, start_law_to_array
 
@@ -83,6 +83,8 @@ class TabularGame:
     initial_global: FloatArray = OMITTED
     initial_local: StartLaw = OMITTED
     labels: Labels = OMITTED
+
+    __setstate__ = restore_frozen
 
     def __post_init__(self) -> None:
         """Validate everything, fill in the defaults, and freeze the arrays."""

@@ -10,13 +10,22 @@ most likely to keep s_l.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, freeze, integer, one_of, probability_array
-from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, read_npz, write_json, write_npz
+from kofn.envs.arrays import (
+    FloatArray,
+    IntArray,
+    first_index,
+    freeze,
+    integer,
+    one_of,
+    probability_array,
+    restore_frozen,
+)
+from kofn.envs.files import naming_damage, read_table, write_table
 from kofn.envs.game import TabularGame
 from kofn.envs.population import n_histograms, rank_histograms
 from kofn.envs.simulator import cumulative_thresholds, sample_rows
@@ -46,6 +55,8 @@ class GlobalPolicy:
     k: int
     n_local_states: int
     n_actions: int
+
+    __setstate__ = restore_frozen
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
@@ -146,7 +157,7 @@ class GlobalPolicy:
         Raises:
             ValueError: another suffix.
         """
-        _save_table(path, "GlobalPolicy", self.table, {size: getattr(self, size) for size in _SIZES})
+        write_table(path, "GlobalPolicy", self.table, {size: getattr(self, size) for size in _SIZES})
 
     @classmethod
     def load(cls, path: str | Path) -> "GlobalPolicy":
@@ -156,7 +167,7 @@ class GlobalPolicy:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged or holds something else.
         """
-        data = _load_table(path, "GlobalPolicy")
+        data = read_table(path, "GlobalPolicy")
         with naming_damage(path):
             return cls(table=np.asarray(data["table"]), **{size: data[size] for size in _SIZES})
 
@@ -173,6 +184,8 @@ class LocalPolicy:
     """
 
     table: FloatArray
+
+    __setstate__ = restore_frozen
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
@@ -218,12 +231,12 @@ class LocalPolicy:
 
     def save(self, path: str | Path) -> None:
         """Write to .npz or .json (by the suffix), without pickle; raises ValueError for another suffix."""
-        _save_table(path, "LocalPolicy", self.table, {})
+        write_table(path, "LocalPolicy", self.table, {})
 
     @classmethod
     def load(cls, path: str | Path) -> "LocalPolicy":
         """Read a policy written by `save`, bit-equal; errors as in `GlobalPolicy.load`."""
-        data = _load_table(path, "LocalPolicy")
+        data = read_table(path, "LocalPolicy")
         with naming_damage(path):
             return cls(data["table"])
 
@@ -275,25 +288,3 @@ def _action_table(values: npt.NDArray[np.generic], n_columns: int, n_actions: in
         index = first_index(bad)
         raise ValueError(f"actions must lie in [0, {n_actions}); entry {list(index)} is {table[index]}")
     return table
-
-
-def _save_table(path: str | Path, kind: str, table: npt.NDArray[np.generic], sizes: dict[str, int]) -> None:
-    if _suffix(path) == ".npz":
-        write_npz(path, kind, table=table, **{name: np.int64(size) for name, size in sizes.items()})
-    else:
-        write_json(path, {"kind": kind, "format_version": FORMAT_VERSION, **sizes, "table": table.tolist()})
-
-
-def _load_table(path: str | Path, kind: str) -> dict[str, Any]:
-    """Table and sizes of a policy file, as they stand there; ValueError when it is unreadable or of another kind."""
-    if _suffix(path) == ".npz":
-        return read_npz(path, kind)
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a {kind}; it holds a {type(content).__name__}")
-    check_header(path, kind, content.get("kind"), content.get("format_version"))
-    return content
-
-
-def _suffix(path: str | Path) -> str:
-    return one_of("the suffix of a policy file", Path(path).suffix, (".npz", ".json"))

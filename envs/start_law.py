@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlogy
 
-from kofn.envs.arrays import FloatArray, first_index, float_array, freeze, integer, probability_array
+from kofn.envs.arrays import FloatArray, first_index, float_array, freeze, integer, probability_array, restore_frozen
 from kofn.envs.population import enumerate_histograms
 
 
@@ -26,6 +26,8 @@ class FixedStart:
     """
 
     probabilities: FloatArray
+
+    __setstate__ = restore_frozen
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
@@ -59,6 +61,8 @@ class DirichletStart:
     """
 
     concentration: FloatArray
+
+    __setstate__ = restore_frozen
 
     def __post_init__(self) -> None:
         """Validate and freeze."""

@@ -1,6 +1,7 @@
 """L-LEARN's shared conservative policy iteration against all deterministic maps and against the oracle's slopes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from oracle import brute_force
 
 from kofn.agents import LLearnResult, l_learn
-from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
+from kofn.envs import FixedStart, GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.warehouse_dispatch import game as warehouse
 
@@ -138,6 +139,19 @@ def test_indifferent_rows_keep_the_start(
     result = l_learn(copied, random_global(copied, 2, 0), start=start)
     assert (result.policy.table == start.table).all()
     assert (result.converged, result.n_iterations) == (True, 0)
+
+
+def test_rows_that_nobody_visits_keep_the_start(random_game: Games, random_global: GlobalPolicies) -> None:
+    """Agents start and stay in state 0: only its rows are improved."""
+    game = replace(
+        random_game(0, initial_local=FixedStart(np.array([1.0, 0.0]))),
+        local_transition=np.tile(np.eye(2)[:, None, None], (1, 2, 2, 1)),
+    )
+    start = LocalPolicy(np.full((2, 2, 2), [0.3, 0.7]))
+    result = l_learn(game, random_global(game, 2, 0), start=start)
+    assert result.policy.table[0].argmax(axis=1).tolist() == game.local_reward[0].argmax(axis=1).tolist()
+    assert (result.policy.table[0].max(axis=1) == 1).all()
+    assert (result.policy.table[1] == start.table[1]).all()
 
 
 def test_result_says_how_it_was_found(random_game: Games, random_global: GlobalPolicies) -> None:

@@ -92,6 +92,23 @@ def test_sampled_kernel_is_unbiased(n_states: int, k: int) -> None:
     assert not (np.abs(sampled - np.roll(exact, 1, axis=0)) <= allowed).all()
 
 
+def test_samples_of_a_row_are_independent() -> None:
+    """Over 800 kernels of m = 5: every entry has mean p and, in each row, the summed variance is sum p (1-p)/m.
+
+    The mean within Bernstein's bound at level 1e-6 for 4000 samples. A row's summed squared error has a relative
+    standard deviation of at most sqrt(2) (one outcome and the rest), so that its mean over 800 kernels lies within
+    4.5 sqrt(2/800) = 22.5% of its expectation; equal or paired samples would double it and more.
+    """
+    transition = transition_matrix(3, seed=2)
+    exact = exact_kernel(transition, 3)
+    rng = np.random.default_rng(11)
+    errors = np.array([sampled_kernel(transition, 3, 5, rng).toarray() - exact for _ in range(800)])
+    log_term = np.log(2 * exact.size / 1e-6)
+    assert (np.abs(errors.mean(axis=0)) <= np.sqrt(exact * (1 - exact) * log_term / 2000) + log_term / 12_000).all()
+    spread = (errors**2).mean(axis=0).sum(axis=1) / ((exact * (1 - exact)).sum(axis=1) / 5)
+    assert spread == pytest.approx(np.ones(len(exact)), abs=0.225)
+
+
 def test_sampled_kernel_rows_average_the_samples() -> None:
     kernel = sampled_kernel(transition_matrix(3, 0), 4, 7, np.random.default_rng(0))
     scaled = kernel.toarray() * 7

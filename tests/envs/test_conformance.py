@@ -30,6 +30,7 @@ from kofn.envs.observations import OBS_MODES
 from kofn.envs.registration import game_module
 
 pytestmark = [
+    pytest.mark.skipif(not hasattr(pettingzoo, "register"), reason="PettingZoo before 1.27 has no registry"),
     # Advice of PettingZoo's checks that a global and a local agent cannot both follow.
     pytest.mark.filterwarnings("ignore:Agents have different observation space sizes:UserWarning"),
     pytest.mark.filterwarnings("ignore:Observations are different shapes:UserWarning"),

@@ -1,5 +1,7 @@
 """TabularGame: what is refused and in which words, what is filled in, and files that give back the same bits."""
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields, replace
@@ -380,3 +382,14 @@ def test_damaged_files_are_refused_or_read_rightly(tmp_path: Path) -> None:
 def test_a_missing_file_is_not_called_damaged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.npz"):
         TabularGame.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, lambda game: pickle.loads(pickle.dumps(game))])
+def test_copies_stay_read_only(again: Callable[[TabularGame], TabularGame]) -> None:
+    game = TabularGame(**arguments(initial_local=DirichletStart.symmetric(0.3, SIZES["s_l"])))
+    copied = again(game)
+    for name in ARRAYS:
+        assert np.array_equal(getattr(copied, name), getattr(game, name))
+        assert not getattr(copied, name).flags.writeable
+    assert isinstance(copied.initial_local, DirichletStart)
+    assert not copied.initial_local.concentration.flags.writeable

@@ -400,7 +400,7 @@ def test_json_files_can_be_read_by_people(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["policy", "policy.txt", "policy.npz.gz", ".npz", "policy.JSON"])
 def test_other_suffixes_are_refused(name: str, tmp_path: Path) -> None:
     suffix = Path(name).suffix
-    message = f"^the suffix of a policy file must be one of '.npz', '.json'; got {suffix!r}$"
+    message = f"^the suffix of a table's file must be one of '.npz', '.json'; got {suffix!r}$"
     for policy in (actions_policy(), local_policy()):
         with pytest.raises(ValueError, match=message):
             policy.save(tmp_path / name)
