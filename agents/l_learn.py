@@ -39,7 +39,8 @@ class LLearnResult:
         n_samples: m, sampled next histograms per entry (0: exact).
         n_iterations: accepted improvement steps.
         converged: whether the certificate met the tolerance.
-        certificate: first-order gap <tau - pi_l, dPhi/dpi_l> at the end, in units of value.
+        certificate: first-order gap <tau - pi_l, dPhi/dpi_l> at the end, in units of value. With monte_carlo it is an
+            estimate: the chains of k and k-1 agents are sampled separately.
         wall_time: seconds.
     """
 
@@ -63,7 +64,7 @@ def l_learn(
     method: Method = "shared_cpi",
     operator: Operator = "auto",
     n_samples: int = 30,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-5,
     max_iterations: int = 200,
     seed: Seed = None,
 ) -> LLearnResult:

@@ -79,10 +79,7 @@ class GLearner:
 
     def __post_init__(self) -> None:
         """Validate."""
-        one_of("operator", self.operator, OPERATORS)
-        object.__setattr__(self, "n_samples", integer("n_samples", self.n_samples, 1))
-        object.__setattr__(self, "max_iterations", integer("max_iterations", self.max_iterations, 1))
-        object.__setattr__(self, "tolerance", positive("tolerance", self.tolerance))
+        _validate(self)
 
     def check(self, game: TabularGame, k: int) -> None:
         """Raise ValueError now rather than later when the tables for `k` do not fit into memory."""
@@ -117,16 +114,13 @@ class LLearner:
     method: Method = "shared_cpi"
     operator: Operator = "auto"
     n_samples: int = 30
-    tolerance: float = 1e-6
+    tolerance: float = 1e-5
     max_iterations: int = 200
 
     def __post_init__(self) -> None:
         """Validate."""
         one_of("method", self.method, METHODS)
-        one_of("operator", self.operator, OPERATORS)
-        object.__setattr__(self, "n_samples", integer("n_samples", self.n_samples, 1))
-        object.__setattr__(self, "max_iterations", integer("max_iterations", self.max_iterations, 1))
-        object.__setattr__(self, "tolerance", positive("tolerance", self.tolerance))
+        _validate(self)
 
     def check(self, game: TabularGame, k: int) -> None:
         """Raise ValueError now rather than later when the tables for `k` do not fit into memory."""
@@ -145,6 +139,14 @@ class LLearner:
             max_iterations=self.max_iterations,
             seed=problem.seed,
         )
+
+
+def _validate(learner: GLearner | LLearner) -> None:
+    """Check the fields both learners have, and turn numpy's numbers into Python's."""
+    one_of("operator", learner.operator, OPERATORS)
+    object.__setattr__(learner, "n_samples", integer("n_samples", learner.n_samples, 1))
+    object.__setattr__(learner, "max_iterations", integer("max_iterations", learner.max_iterations, 1))
+    object.__setattr__(learner, "tolerance", positive("tolerance", learner.tolerance))
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def histogram_keys(histograms: IntArray) -> npt.NDArray[np.uint64]:
     The odd multiplier makes equal keys of different histograms unlikely; whoever relies on that checks it.
     """
     weights = np.cumprod(np.full(histograms.shape[-1], KEY_MULTIPLIER, dtype=np.uint64))
-    keys: npt.NDArray[np.uint64] = histograms.astype(np.uint64) @ weights
+    keys: npt.NDArray[np.uint64] = (histograms.astype(np.uint64) @ weights).astype(np.uint64, copy=False)
     return keys
 
 

@@ -19,6 +19,9 @@ from kofn.envs.policies import LocalPolicy
 
 SMALLEST_STEP = 2.0**-20
 
+SOLVER_ERROR = 1e-11
+"""A rise of Phi below this fraction of r~/(1-gamma) may be rounding of the linear solves."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CpiOutcome:
@@ -82,7 +85,7 @@ def _line_search(
 ) -> SurrogateChain | None:
     """The first chain on the way to `target` that raises Phi; None when no step does."""
     table = chain.local_policy.table
-    rounding = TIE_TOLERANCE * chain.game.value_bound
+    rounding = SOLVER_ERROR * chain.game.value_bound
     step = 1.0
     while step >= SMALLEST_STEP:
         candidate = build_chain(LocalPolicy((1 - step) * table + step * target))

@@ -28,7 +28,7 @@ from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import enumerate_histograms, rank_histograms
 
-RELATIVE_TOLERANCE = 1e-10
+RELATIVE_TOLERANCE = 1e-12
 """Residual of the linear systems relative to their right-hand side."""
 
 

@@ -54,7 +54,7 @@ def test_response_is_first_order_stationary_and_no_worse_than_the_start(
     assert result.value == pytest.approx(brute_force.potential(game, tables, result.policy.table, 2, 2), abs=1e-8)
     assert result.value >= brute_force.potential(game, tables, uniform, 2, 2)
     assert result.converged
-    assert 0 <= result.certificate <= 1e-6 * game.value_bound
+    assert 0 <= result.certificate <= 1e-5 * game.value_bound
     # Differences of step 1e-4 err by some 1e-8 times the third derivative.
     assert first_order_gap(game, global_policy, result.policy.table) <= result.certificate + 1e-5
 
@@ -101,7 +101,7 @@ def test_certificate_belongs_to_the_policy_returned(random_game: Games, random_g
     assert again.n_iterations == 0
     assert (again.policy.table == stopped.policy.table).all()
     assert again.certificate == pytest.approx(stopped.certificate, rel=1e-9)
-    assert stopped.certificate > 1e-6 * game.value_bound
+    assert stopped.certificate > 1e-5 * game.value_bound
 
 
 def test_converged_means_that_the_certificate_meets_the_tolerance(

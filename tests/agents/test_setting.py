@@ -166,6 +166,8 @@ def test_other_environments_are_refused(random_game: Games) -> None:
         AlternatingMARL(parallel_to_aec(limited(random_game(0), 3, 1)))
     with pytest.raises(TypeError, match="env must be a parallel PopulationEnv, possibly wrapped; got TabularGame"):
         AlternatingMARL(random_game(0))
+    with pytest.raises(ValueError, match="env must have local_timing='paper': 'code' only reproduces"):
+        AlternatingMARL(SubsampleObservation(PopulationEnv(random_game(0), 3, local_timing="code"), 1))
 
 
 def test_modes_unknown_to_the_encoding_are_refused(random_game: Games) -> None:

@@ -49,12 +49,12 @@ STARTS = [None, FixedStart(np.array([0.2, 0.8])), DirichletStart(np.array([0.3, 
 def test_values_equal_those_of_individual_agents(
     chain: Chains, n_agents: int, start: FixedStart | DirichletStart | None
 ) -> None:
-    """A solve with relative residual 1e-10 errs by at most 1e-10 |R|/(1-gamma) in norm; |R| is below 2 per state."""
+    """A solve with relative residual 1e-12 errs by at most 1e-12 |R|/(1-gamma) in norm; |R| is below 2 per state."""
     lumped = chain(n_agents, n_agents, start)
     game, n_local = lumped.game, lumped.game.n_local_states
     tables = lumped.global_policy.probabilities(), lumped.local_policy.table
     values, potential = brute_force.values(game, *tables, n_agents, n_agents)
-    allowed = 1e-10 * 2 * np.sqrt(lumped.rewards.size) / 0.1
+    allowed = 1e-12 * 2 * np.sqrt(lumped.rewards.size) / 0.1
     for s, value in zip(brute_force.joint_states(game, n_agents), values, strict=True):
         assert lumped.values[s[0], brute_force.rank(s[1:], n_local)] == pytest.approx(value, abs=allowed)
     assert lumped.potential == pytest.approx(potential, abs=allowed)
