@@ -136,7 +136,7 @@ class AlternatingMARL:
     def _propose(self, player: Player, current: Evaluation) -> tuple[Evaluation, Proposal]:
         """One proposal: the evaluation of the pair kept, and the line for the history."""
         pair, response = self._respond(player)
-        proposed = self._evaluate(*pair)
+        proposed = current if self._is_current(pair) else self._evaluate(*pair)
         verdict = update_verdict(current.mean, proposed.mean, self.eta / 2)
         proposal = Proposal(
             step=len(self.history) + 1,
@@ -153,6 +153,11 @@ class AlternatingMARL:
             return current, proposal
         self.global_policy, self.local_policy = pair
         return proposed, proposal
+
+    def _is_current(self, pair: tuple[GlobalPolicy, LocalPolicy]) -> bool:
+        """Whether a proposal changes nothing: on the same random numbers it would have the same returns."""
+        same_global = np.array_equal(pair[0].table, self.global_policy.table)
+        return same_global and np.array_equal(pair[1].table, self.local_policy.table)
 
     def _respond(self, player: Player) -> tuple[tuple[GlobalPolicy, LocalPolicy], object]:
         """The pair a player proposes, and its learner's outcome."""

@@ -27,7 +27,7 @@ Info = dict[str, Any]
 class PopulationEnv(ParallelEnv[str, Observation, int]):
     """One global agent and n local agents in the standard parallel API.
 
-    Agents are `global_0` and `local_0` .. `local_{n-1}`. Every agent receives the team reward r(s_t, a_t). A step past
+    Agents are `global_0` and `local_0` .. `local_{n-1}`. Every agent receives the team reward r(s_t, a_t). Step number
     `max_cycles` truncates; nothing terminates. `infos["global_0"]` holds `reward_global` and `reward_local_mean` after
     every step and, at the end, `team_return` (undiscounted) and `team_discounted_return`.
 
@@ -78,6 +78,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         self.possible_agents = [GLOBAL_AGENT, *self._local_names]
         self.agents: list[str] = []
         self._seeded = False
+        self._timestep = 0
         self._renderer = Renderer(self.metadata["render_fps"])
 
     @cached_property

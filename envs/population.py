@@ -5,8 +5,8 @@ ordered lexicographically, ascending: `enumerate_histograms(k, S)[0] == (0, .., 
 
     #{c' < c} = sum_i [ C(r_i + m_i, m_i) - C(r_i - c_i + m_i, m_i) ],   m_i = S-1-i,  r_i = k - c_0 - .. - c_{i-1},
 
-so that ranking needs no table at all. Samplers take a batch of populations and work
-for 1 to 10^12 agents, where numpy's own hypergeometric samplers stop at 10^9.
+so that ranking needs no table at all. Samplers take a batch of populations and work for 1 to 10^12 agents, where
+numpy's own hypergeometric samplers stop at 10^9.
 """
 
 from math import comb
@@ -20,8 +20,8 @@ MAX_AGENTS = 10**12
 """Largest population the samplers accept."""
 
 _SEQUENTIAL_DRAWS = 64
-"""Up to this many agents are drawn one after another: the draws used per population are then constant, which keeps
-two simulations with the same seed in step (common random numbers)."""
+"""Up to this many agents are drawn one after another. Populations of one size then use equally many draws whatever
+their counts, which keeps two simulations with the same seed in step (common random numbers)."""
 
 _NUMPY_HYPERGEOMETRIC_LIMIT = 10**9
 _MAX_SEQUENTIAL_DRAWS = 10**6

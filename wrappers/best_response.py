@@ -7,6 +7,9 @@ agents. Rewards are the team reward r(s_t, a_t); `discount` is the game's and mu
 >>> observation, info = env.reset(seed=0)
 >>> observation.shape, env.discount
 ((10,), 0.95)
+>>> robot = LocalBestResponse("warehouse_dispatch", n_agents=1000, global_policy="keep", deviation="tagged")
+>>> robot.reset(seed=0)[1]
+{'others': 'keep local_policy'}
 """
 
 from typing import Any, Literal
@@ -135,7 +138,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
 
     metadata = METADATA
 
-    def __init__(  # one argument more than the global view: which deviation is meant
+    def __init__(
         self,
         game: TabularGame | str,
         *,
