@@ -9,6 +9,7 @@ so that ranking needs no table at all. Samplers take a batch of populations and 
 numpy's own hypergeometric samplers stop at 10^9.
 """
 
+from functools import partial
 from math import comb
 
 import numpy as np
@@ -24,7 +25,10 @@ _SEQUENTIAL_DRAWS = 64
 their counts, which keeps two simulations with the same seed in step (common random numbers)."""
 
 _NUMPY_HYPERGEOMETRIC_LIMIT = 10**9
-_MAX_SEQUENTIAL_DRAWS = 10**6
+"""numpy's sampler refuses populations of this size."""
+
+_WINDOW_DEVIATIONS = 12
+"""Half-width, in standard deviations (and as many agents more), of the support that `_hypergeometric` tabulates."""
 
 
 def n_histograms(k: int, n_states: int) -> int:
@@ -163,13 +167,13 @@ def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: in
     Args:
         rng: source of randomness.
         counts: int64 [n_populations, n_states]; every population holds at least k and at most `MAX_AGENTS` agents.
-        k: number of agents drawn. Populations of 10^9 agents and more allow k up to 10^6 (or k = all).
+        k: number of agents drawn.
 
     Returns:
         Sampled counts, int64 [n_populations, n_states], rows summing to k.
 
     Raises:
-        ValueError: k is larger than a population, or too large for a population of 10^9 agents and more.
+        ValueError: k is larger than a population.
     """
     k = integer("k", k, 0)
     totals = counts.sum(axis=-1)
@@ -180,14 +184,7 @@ def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: in
         return counts.copy()
     if k <= _SEQUENTIAL_DRAWS:
         return _draw_one_by_one(rng, counts, k)
-    if totals.max() < _NUMPY_HYPERGEOMETRIC_LIMIT:
-        return _draw_state_by_state(rng, counts, k)
-    if k > _MAX_SEQUENTIAL_DRAWS:
-        raise ValueError(
-            f"k must be at most {_MAX_SEQUENTIAL_DRAWS} (or all) for {_NUMPY_HYPERGEOMETRIC_LIMIT} agents and more; "
-            f"got {k}"
-        )
-    return _draw_one_by_one(rng, counts, k)
+    return _draw_state_by_state(rng, counts, k)
 
 
 def _draw_one_by_one(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
@@ -203,16 +200,46 @@ def _draw_one_by_one(rng: np.random.Generator, counts: IntArray, k: int) -> IntA
 
 
 def _draw_state_by_state(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
-    """Counts of one state after another, each hypergeometric given those before: O(n_states), any k."""
+    """Counts of one state after another, each hypergeometric given those before: any k."""
     sampled = np.empty_like(counts)
     others = counts.sum(axis=-1)
+    draw = rng.hypergeometric if others.max() < _NUMPY_HYPERGEOMETRIC_LIMIT else partial(_hypergeometric, rng)
     wanted = np.full(len(counts), k, dtype=np.int64)
     for j in range(counts.shape[-1] - 1):
         others = others - counts[:, j]
-        sampled[:, j] = rng.hypergeometric(counts[:, j], others, wanted)
+        sampled[:, j] = draw(counts[:, j], others, wanted)
         wanted = wanted - sampled[:, j]
     sampled[:, -1] = wanted
     return sampled
+
+
+def _hypergeometric(rng: np.random.Generator, marked: IntArray, others: IntArray, draws: IntArray) -> IntArray:
+    """Marked agents among `draws` drawn from `marked` + `others`, int64 [...], for populations of any size.
+
+    Inversion on a table of the law around its mean, built from the ratios of neighbouring probabilities, so that no
+    factorial of a large number is ever formed. What lies outside the table has probability below 10^-20; the table
+    has O(sqrt(draws)) entries.
+    """
+    uniforms = rng.random(len(marked))
+    problems = zip(marked.tolist(), others.tolist(), draws.tolist(), uniforms.tolist(), strict=True)
+    return np.array([_invert_hypergeometric(*problem) for problem in problems], dtype=np.int64)
+
+
+def _invert_hypergeometric(marked: int, others: int, draws: int, uniform: float) -> int:
+    """The count whose cumulative probability first exceeds `uniform`."""
+    total = marked + others
+    if total == 0:
+        return 0
+    mean = draws * marked / total
+    deviation = (mean * (others / total) * ((total - draws) / max(total - 1, 1))) ** 0.5
+    reach = _WINDOW_DEVIATIONS * (deviation + 1)
+    low = max(draws - others, 0, int(mean - reach))
+    high = min(marked, draws, int(mean + reach) + 1)
+    count = np.arange(low, high, dtype=np.float64)
+    ratios = (marked - count) * (draws - count) / ((count + 1) * (others - draws + count + 1))
+    log_weights = np.concatenate([[0.0], np.cumsum(np.log(ratios))])
+    cumulative = np.cumsum(np.exp(log_weights - log_weights.max()))
+    return low + int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
 
 
 def count_states(states: IntArray, n_states: int) -> IntArray:
