@@ -48,13 +48,15 @@ class Setting:
 
         Raises:
             TypeError: `env` is neither, or an AEC environment.
-            ValueError: it has `local_timing="code"`.
+            ValueError: it has `local_timing="code"`, or a global agent that sees nobody.
         """
         population = getattr(env, "unwrapped", None)
         # Asked of the view, never of the population inside it: an AEC view hides its limit, and k would become n.
         encoding: GlobalEncoding | None = getattr(env, "global_encoding", None)
         if not isinstance(population, PopulationEnv) or encoding is None:
             raise TypeError(f"env must be a parallel PopulationEnv, possibly wrapped; got {type(env).__name__}")
+        if encoding.size == 0:
+            raise ValueError("the global agent sees no local agent; wrap env in SubsampleObservation(env, k)")
         if population.simulator.local_timing != "paper":
             raise ValueError("env must have local_timing='paper': 'code' only reproduces the authors' evaluation")
         return cls(

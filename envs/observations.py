@@ -81,10 +81,12 @@ class LocalEncoding:
 class GlobalEncoding:
     """Observation of the global agent: its state and what it sees of `size` local agents.
 
-    Box observations of histograms are float32; `decode` recovers the counts exactly up to 2^23 agents.
+    Box observations of histograms are float32; `decode` recovers the counts exactly up to 2^23 agents. Size 0 with
+    `summary="states"` is the blind global agent, which sees its own state only.
 
     Raises:
-        ValueError: unknown mode or summary, no agents, or too many observations for `obs_mode="discrete"`.
+        ValueError: unknown mode or summary, a histogram of no agents, or too many observations for
+            `obs_mode="discrete"`.
     """
 
     n_global_states: int
@@ -97,12 +99,13 @@ class GlobalEncoding:
         """Validate."""
         one_of("obs_mode", self.obs_mode, OBS_MODES)
         one_of("summary", self.summary, SUMMARIES)
-        integer("size", self.size, 1)
+        integer("size", self.size, 1 if self.summary == "histogram" else 0)
         # The space needs |S_g| times the contents; ranks, |S_l| times (see `population`).
         if self.obs_mode == "discrete" and max(self.n_global_states, self.n_local_states) * self._n_contents > 2**62:
             raise ValueError(
                 f"obs_mode='discrete' must number its observations with 64-bit integers; {self.size} agents "
-                f"(summary={self.summary!r}) give too many; use 'box' or 'multidiscrete'"
+                f"(summary={self.summary!r}) give too many; use 'box' or 'multidiscrete', or let the global agent see "
+                "fewer agents (SubsampleObservation over an environment with global_view='none')"
             )
 
     @property

@@ -6,7 +6,7 @@ A thin dict view of `IndividualSimulator`. The global agent sees the histogram o
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
@@ -21,6 +21,7 @@ from kofn.envs.simulator import IndividualSimulator, LocalTiming, Payment
 from kofn.envs.streams import Seed, Streams
 
 GLOBAL_AGENT = "global_0"
+GlobalView = Literal["all", "none"]
 Info = dict[str, Any]
 
 
@@ -39,6 +40,8 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         render_mode: None, "human" (needs pygame), "rgb_array" or "ansi".
         local_timing: "paper" (local agents move with the old global state) or "code" (with the new one; only to
             reproduce the authors' evaluation).
+        global_view: what the global agent sees besides its own state: "all" local agents, or "none" of them (a
+            blind baseline, or what `SubsampleObservation` needs to build upon; its samples come from the agents).
 
     Raises:
         TypeError, ValueError: an argument of the wrong type or out of range.
@@ -60,6 +63,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         obs_mode: ObsMode = "box",
         render_mode: RenderMode | None = None,
         local_timing: LocalTiming = "paper",
+        global_view: GlobalView = "all",
     ) -> None:
         if not isinstance(game, TabularGame):
             raise TypeError(f"game must be a TabularGame; got {type(game).__name__}")
@@ -71,8 +75,10 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         self.render_mode = render_mode
         self.metadata = {**type(self).metadata, "name": game.labels.title.replace(" ", "_")}
         self.obs_mode: ObsMode = obs_mode
+        self.global_view = one_of("global_view", global_view, ("all", "none"))
         self.simulator = IndividualSimulator(game, self.n_agents, local_timing=local_timing)
         self._local_encoding = LocalEncoding(game.n_global_states, game.n_local_states, obs_mode)
+        self.global_encoding = self._global_encoding()
         self._spaces: dict[str, tuple[Space, Space]] = {}
         self._local_names = [f"local_{i}" for i in range(self.n_agents)]
         self.possible_agents = [GLOBAL_AGENT, *self._local_names]
@@ -81,11 +87,12 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         self._timestep = 0
         self._renderer = Renderer(self.metadata["render_fps"])
 
-    @cached_property
-    def global_encoding(self) -> GlobalEncoding:
-        """How the global agent observes all n agents."""
-        game = self.game
-        return GlobalEncoding(game.n_global_states, game.n_local_states, self.n_agents, "histogram", self.obs_mode)
+    def _global_encoding(self) -> GlobalEncoding:
+        """How the global agent observes all n agents, or none."""
+        sizes = (self.game.n_global_states, self.game.n_local_states)
+        if self.global_view == "none":
+            return GlobalEncoding(*sizes, 0, "states", self.obs_mode)
+        return GlobalEncoding(*sizes, self.n_agents, "histogram", self.obs_mode)
 
     @property
     def local_encoding(self) -> LocalEncoding:
@@ -239,7 +246,8 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         simulator = self.simulator
         rows = self._local_encoding.encode(simulator.local_states[0], simulator.global_states)
         observations = dict(zip(self._local_names, rows, strict=True))
-        seen = self.global_encoding.encode(simulator.global_states, simulator.counts())
+        content = simulator.counts() if self.global_view == "all" else np.empty((1, 0), dtype=np.int64)
+        seen = self.global_encoding.encode(simulator.global_states, content)
         return {GLOBAL_AGENT: seen[0], **observations}
 
     def render(self) -> Any:

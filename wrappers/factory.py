@@ -1,5 +1,6 @@
 """What the registered ids build: a game's environment and, when `k` is given, its k-of-n limit."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pettingzoo import AECEnv, ParallelEnv
@@ -28,10 +29,10 @@ def make_parallel(
     one_of("summary", summary, SUMMARIES)
     if k is None and summary != "histogram":
         raise ValueError(f"summary={summary!r} needs k; without k the global agent sees the histogram of all agents")
-    env: ParallelEnv[str, Observation, int] = game_module(game).parallel_env(**options)
+    make: Callable[..., ParallelEnv[str, Observation, int]] = game_module(game).parallel_env
     if k is None:
-        return env
-    return SubsampleObservation(env, k, summary=summary)
+        return make(**options)
+    return SubsampleObservation(make(**options, global_view="none"), k, summary=summary)
 
 
 def make_aec(**options: Any) -> AECEnv[str, Observation, int | None]:

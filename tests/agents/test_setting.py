@@ -176,3 +176,8 @@ def test_modes_unknown_to_the_encoding_are_refused(random_game: Games) -> None:
         _ = replace(setting, obs_mode="pixels").global_encoding  # type: ignore[arg-type] # what is tested
     with pytest.raises(ValueError, match="summary must be one of"):
         _ = replace(setting, summary="mean").global_encoding  # type: ignore[arg-type] # what is tested
+
+
+def test_a_blind_global_agent_has_no_policy_to_learn(random_game: Games) -> None:
+    with pytest.raises(ValueError, match="sees no local agent; wrap env in SubsampleObservation"):
+        AlternatingMARL(PopulationEnv(random_game(0), 3, global_view="none"))

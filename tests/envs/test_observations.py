@@ -234,7 +234,8 @@ def test_a_bad_local_format_is_refused() -> None:
 def test_too_many_discrete_observations_are_refused(sizes: tuple[int, int, int], summary: Summary) -> None:
     message = (
         f"obs_mode='discrete' must number its observations with 64-bit integers; {sizes[2]} agents "
-        f"(summary='{summary}') give too many; use 'box' or 'multidiscrete'"
+        f"(summary='{summary}') give too many; use 'box' or 'multidiscrete', or let the global agent see "
+        "fewer agents (SubsampleObservation over an environment with global_view='none')"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         GlobalEncoding(*sizes, summary, "discrete")

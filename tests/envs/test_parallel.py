@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.utils.env_checker import data_equivalence
 
 from kofn.envs import FixedStart, PopulationEnv, TabularGame
-from kofn.envs.observations import OBS_MODES
+from kofn.envs.observations import OBS_MODES, ObsMode
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 MakeGame = Callable[..., TabularGame]
@@ -571,6 +571,28 @@ def test_bad_seeds_are_refused(game: TabularGame, seed: Any, error: type[Excepti
 
 
 def test_too_many_histograms_for_discrete_observations() -> None:
-    env = PopulationEnv(warehouse(), 100_000, obs_mode="discrete")
-    with pytest.raises(ValueError, match=r"obs_mode='discrete' .* use 'box' or 'multidiscrete'"):
-        env.observation_space("global_0")
+    with pytest.raises(
+        ValueError, match=r"obs_mode=.discrete. .* use .box. or .multidiscrete., or .*global_view=.none."
+    ):
+        PopulationEnv(warehouse(), 100_000, obs_mode="discrete")
+
+
+@pytest.mark.parametrize("obs_mode", OBS_MODES)
+def test_a_blind_global_agent_sees_its_own_state_only(obs_mode: ObsMode) -> None:
+    blind = PopulationEnv(warehouse(), 30, obs_mode=obs_mode, global_view="none")
+    seeing = PopulationEnv(warehouse(), 30, obs_mode=obs_mode)
+    space = blind.observation_space("global_0")
+    for seed in range(20):
+        observations, _ = blind.reset(seed=seed)
+        others, _ = seeing.reset(seed=seed)
+        seen = observations.pop("global_0")
+        assert space.contains(seen)
+        state, nobody = blind.global_encoding.decode(np.asarray(seen)[None])
+        assert state[0] == blind.simulator.global_states[0]
+        assert not nobody.any()
+        assert all(np.array_equal(observations[agent], others[agent]) for agent in observations)
+
+
+def test_an_unknown_global_view_is_refused() -> None:
+    with pytest.raises(ValueError, match="global_view must be one of 'all', 'none'; got 'some'"):
+        PopulationEnv(warehouse(), 3, global_view="some")  # type: ignore[arg-type]  # what is tested

@@ -102,3 +102,14 @@ def test_module_functions_build_the_same_game() -> None:
 def test_bad_options_are_refused(kind: str, options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make(kind, **options)
+
+
+def test_discrete_observations_of_a_few_among_a_hundred_thousand_agents() -> None:
+    """All 10^5 agents' histograms do not fit into 64 bits; those of the k seen do."""
+    env = pettingzoo.make("parallel", "kofn/warehouse_dispatch-v0", n_agents=10**5, k=2, obs_mode="discrete")
+    observations, infos = env.reset(seed=0)
+    assert env.observation_space("global_0").n == 5 * 15
+    states, histograms = env.global_encoding.decode(np.array([observations["global_0"]]))
+    sampled = env.unwrapped.simulator.local_states[0, infos["global_0"]["sampled_agents"]]
+    assert histograms[0].tolist() == np.bincount(sampled, minlength=5).tolist()
+    assert states[0] == env.unwrapped.simulator.global_states[0]
