@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from kofn.agents.evaluation import Evaluation, evaluate, standard_error
 from kofn.agents.g_learn import check_table
-from kofn.agents.history import AlternatingConfig, AlternatingResult, Proposal
+from kofn.agents.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
 from kofn.agents.learners import GLearner, GlobalLearner, LLearner, LocalLearner, Problem
 from kofn.agents.model_files import StoredModel, describe_model, load_model, save_model
 from kofn.agents.setting import Setting
@@ -81,6 +81,7 @@ class AlternatingMARL:
         self.global_policy = as_global_policy(global_policy, self.setting.game, self.setting.k)
         self.local_policy = as_local_policy(local_policy, self.setting.game)
         self.history: tuple[Proposal, ...] = ()
+        self._start_pair = pair_digest(self.global_policy, self.local_policy)
         self._root = seed_sequence(seed)
         self._prediction = np.random.default_rng(child(self._root, PREDICTION_STREAM))
 
@@ -138,6 +139,7 @@ class AlternatingMARL:
         pair, response = self._respond(player)
         proposed = current if self._is_current(pair) else self._evaluate(*pair)
         verdict = update_verdict(current.mean, proposed.mean, self.eta / 2)
+        kept = pair if verdict == "accept" else (self.global_policy, self.local_policy)
         proposal = Proposal(
             step=len(self.history) + 1,
             player=player,
@@ -148,11 +150,10 @@ class AlternatingMARL:
             learner_iterations=int(getattr(response, "n_iterations", -1)),
             learner_converged=bool(getattr(response, "converged", True)),
             learner_certificate=float(getattr(response, "certificate", float("nan"))),
+            kept_pair=pair_digest(*kept),
         )
-        if verdict != "accept":
-            return current, proposal
-        self.global_policy, self.local_policy = pair
-        return proposed, proposal
+        self.global_policy, self.local_policy = kept
+        return (proposed if verdict == "accept" else current), proposal
 
     def _is_current(self, pair: tuple[GlobalPolicy, LocalPolicy]) -> bool:
         """Whether a proposal changes nothing: on the same random numbers it would have the same returns."""
@@ -234,6 +235,7 @@ class AlternatingMARL:
             local_learner=self.local_learner,
             global_policy=self.global_policy,
             local_policy=self.local_policy,
+            start_pair=self._start_pair,
             history=self.history,
             seed=self._root,
         )
@@ -262,5 +264,6 @@ class AlternatingMARL:
             local_policy=stored.local_policy,
             seed=stored.seed,
         )
+        model._start_pair = stored.start_pair
         model.history = stored.history
         return model

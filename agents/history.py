@@ -1,10 +1,19 @@
 """Settings, history and outcome of the alternation (`kofn.agents.alternating`)."""
 
+import hashlib
 from dataclasses import dataclass
 
 from kofn.agents.update import Player, Verdict
 from kofn.envs.arrays import integer, positive
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
+
+
+def pair_digest(global_policy: GlobalPolicy, local_policy: LocalPolicy) -> str:
+    """Sixteen hexadecimal digits that name a pair of policies, by the bytes of their tables."""
+    digest = hashlib.sha256()
+    for table in (global_policy.table, local_policy.table):
+        digest.update(f"{table.dtype.str}{table.shape}".encode() + table.tobytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,7 @@ class Proposal:
         learner_iterations: iterations the learner reported (-1: none reported).
         learner_converged: whether the learner said it converged.
         learner_certificate: the error bound it reported (nan: none).
+        kept_pair: `pair_digest` of the pair kept after it.
     """
 
     step: int
@@ -61,6 +71,7 @@ class Proposal:
     learner_iterations: int
     learner_converged: bool
     learner_certificate: float
+    kept_pair: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

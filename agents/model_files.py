@@ -7,19 +7,21 @@
 | `config.json` | sizes, observation format, settings, learners, seed |
 | `history.csv` | one line per proposal |
 
-Nothing is pickled; each file is replaced atomically; the same run writes the same bytes.
+Nothing is pickled; each file is replaced atomically; the same run writes the same bytes. The history is written before
+the policies, and names the pair kept after every proposal: when a run is stopped between the two, loading drops the
+last proposal, which resuming makes again.
 """
 
 import csv
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kofn.agents.history import AlternatingConfig, Proposal
+from kofn.agents.history import AlternatingConfig, Proposal, pair_digest
 from kofn.agents.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
 from kofn.agents.setting import Setting
 from kofn.envs.arrays import one_of
@@ -40,17 +42,18 @@ class StoredModel:
     local_learner: LocalLearner
     global_policy: GlobalPolicy
     local_policy: LocalPolicy
+    start_pair: str
     history: tuple[Proposal, ...]
     seed: np.random.SeedSequence
 
 
 def save_model(model: StoredModel, folder: Path) -> None:
-    """Write a model's folder. The history goes last: what it tells is then on disk."""
+    """Write a model's folder; after every proposal, so that at most the last one's policy can be missing."""
     model.setting.game.save(folder / "game.npz")
-    model.global_policy.save(folder / "global_policy.npz")
-    model.local_policy.save(folder / "local_policy.npz")
     write_json(folder / "config.json", describe_model(model))
     write_text(folder / "history.csv", history_csv(model.history))
+    model.global_policy.save(folder / "global_policy.npz")
+    model.local_policy.save(folder / "local_policy.npz")
 
 
 def describe_model(model: StoredModel) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def describe_model(model: StoredModel) -> dict[str, Any]:
         "summary": setting.summary,
         "seed": {"entropy": _integers(model.seed.entropy), "spawn_key": _integers(model.seed.spawn_key)},
         "config": asdict(model.config),
+        "start_pair": model.start_pair,
         "global_learner": _describe_learner(model.global_learner),
         "local_learner": _describe_learner(model.local_learner),
     }
@@ -87,7 +91,18 @@ def load_model(folder: Path) -> StoredModel:
         as_global_policy(global_policy, game, model.setting.k)
     with naming_damage(folder / "local_policy.npz"):
         as_local_policy(local_policy, game)
-    return model
+    found = pair_digest(global_policy, local_policy)
+    return replace(model, history=_history_of_pair(model.history, model.start_pair, found, folder))
+
+
+def _history_of_pair(history: tuple[Proposal, ...], start_pair: str, found: str, folder: Path) -> tuple[Proposal, ...]:
+    """The history up to the pair found in the folder: all of it, or all but a last proposal cut off while saving."""
+    kept = [start_pair, *(proposal.kept_pair for proposal in history)]
+    if found == kept[-1]:
+        return history
+    if len(kept) > 1 and found == kept[-2]:
+        return history[:-1]
+    raise ValueError(f"the policies in {folder} are not those of its history.csv; restore both from one copy")
 
 
 def _rebuild(
@@ -106,6 +121,7 @@ def _rebuild(
         local_learner=_rebuild_learner(content["local_learner"], LLearner),
         global_policy=global_policy,
         local_policy=local_policy,
+        start_pair=content["start_pair"],
         history=history,
         seed=np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"])),
     )
@@ -153,6 +169,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "learner_iterations": int,
     "learner_converged": lambda text: one_of("learner_converged", text, ("True", "False")) == "True",
     "learner_certificate": float,
+    "kept_pair": str,
 }
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ PROPOSALS = (
         learner_iterations=-1,
         learner_converged=True,
         learner_certificate=0.0,
+        kept_pair="0123456789abcdef",
     ),
     Proposal(
         step=2,
@@ -175,6 +177,7 @@ PROPOSALS = (
         learner_iterations=10**12,
         learner_converged=False,
         learner_certificate=float("inf"),
+        kept_pair="1e9",
     ),
 )
 
@@ -184,7 +187,7 @@ def test_history_round_trips_exactly(tmp_path: Path) -> None:
     path.write_text(history_csv(PROPOSALS))
     assert read_history(path) == PROPOSALS
     assert [type(value) for value in asdict(read_history(path)[1]).values()] == [
-        *(int, str, float, float, float, str, int, bool, float)
+        *(int, str, float, float, float, str, int, bool, float, str)
     ]
     path.write_text(history_csv(()))
     assert read_history(path) == ()
@@ -194,6 +197,49 @@ def test_a_missing_certificate_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text(history_csv((replace(PROPOSALS[0], learner_certificate=float("nan")),)))
     assert np.isnan(read_history(path)[0].learner_certificate)
+
+
+def test_a_run_stopped_while_saving_resumes_bit_for_bit(random_game: Games, tmp_path: Path) -> None:
+    """Between any two file writes of any save, as a kill or Ctrl-C may."""
+    game = random_game(0, n_local=3, discount=0.8)
+    model = model_of(game)
+    snapshots = [tmp_path / "start"]
+    model.save(snapshots[0])
+
+    def keep(proposal: Proposal) -> None:
+        snapshots.append(tmp_path / str(proposal.step))
+        model.save(snapshots[-1])
+
+    model.learn(on_proposal=keep)
+    accepted = [proposal.verdict == "accept" for proposal in model.history]
+    assert any(accepted)
+    order = ["game.npz", "config.json", "history.csv", "global_policy.npz", "local_policy.npz"]
+    for step, (before, after) in enumerate(pairwise(snapshots), start=1):
+        for n_written in range(len(order) + 1):
+            torn = shutil.copytree(before, tmp_path / f"torn{step}_{n_written}")
+            for name in order[:n_written]:
+                shutil.copy(after / name, torn / name)
+            resumed = AlternatingMARL.load(torn)
+            assert len(resumed.history) in {step - 1, step}
+            resumed.learn()
+            resumed.save(torn)
+            assert all((torn / name).read_bytes() == (snapshots[-1] / name).read_bytes() for name in FILES)
+
+
+def test_files_are_written_in_the_order_that_makes_it_safe(
+    random_game: Games, monkeypatch: Any, tmp_path: Path
+) -> None:
+    written: list[str] = []
+    replace_file = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda old, new: (written.append(Path(new).name), replace_file(old, new))[1])
+    model_of(random_game(0)).save(tmp_path)
+    assert written == ["game.npz", "config.json", "history.csv", "global_policy.npz", "local_policy.npz"]
+
+
+def another_run(folder: Path) -> None:
+    """Policies of the right sizes from elsewhere."""
+    table = GlobalPolicy.load(folder / "global_policy.npz").table
+    GlobalPolicy(table=1 - table, k=2, n_local_states=3, n_actions=2).save(folder / "global_policy.npz")
 
 
 def damage_history(old: str, new: str) -> Callable[[Path], None]:
@@ -290,6 +336,7 @@ def other_local_policy(folder: Path) -> None:
         (damage_history("True", "Tru"), r"history\.csv, line \d is damaged \(learner_converged must be one of"),
         (damage_history("\n1,", "\n0,"), r"history\.csv, line 2 is damaged \(step must be 1; got 0\)"),
         (damage_history("\n1,global,", "\n1,global,x"), r"history\.csv, line 2 is damaged \(could not convert"),
+        (another_run, r"the policies in .* are not those of its history\.csv"),
         (drop_line(2), r"history\.csv, line 2 is damaged \(step must be 1; got 2\)"),
     ],
 )

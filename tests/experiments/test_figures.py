@@ -21,6 +21,7 @@ def proposal(step, player, before, after, verdict):
         learner_iterations=1,
         learner_converged=True,
         learner_certificate=0.0,
+        kept_pair="",
     )
 
 
