@@ -36,7 +36,8 @@ Truncation after `max_cycles` steps (default 100). Nothing terminates.
 
 ## Arguments
 `n_zones=5`, `discount=0.95`, and those of `PopulationEnv`: `n_agents=1000`, `max_cycles=100`, `obs_mode="box"`,
-`render_mode=None`, `local_timing="paper"`. `pettingzoo.make` also takes `k` and `summary` (`SubsampleObservation`);
+`render_mode=None`, `local_timing="paper"`, `global_view="all"`. `pettingzoo.make` also takes `k` and
+`summary` (`SubsampleObservation`);
 `kofn train` uses k=10.
 
 ## References
