@@ -6,8 +6,8 @@ r"""ALTERNATING-MARL: the two players improve in turn, judged in the deployed ga
         accept, reject or overlap by UPDATE (see `update`), on the scalar potential Phi of the n-agent game
         stop after one refused proposal from EACH player against the same pair
 
-Phi is estimated by rollouts with common random numbers: the same starts, global noise and samples for every pair, over
-a horizon H with gamma^H r~/(1-gamma) <= eta/4. When the learners return epsilon-best responses and the estimates err by
+Phi is estimated by rollouts with common random numbers over a horizon H with gamma^H r~/(1-gamma) <= eta/4, or, for few
+agents, computed exactly (see `judges`). When the learners return epsilon-best responses and the estimates err by
 at most nu, neither player can gain more than epsilon + eta + 2 nu by deviating from the final pair.
 
 Every proposal's randomness is named by (seed, step), so that an interrupted run resumes to the same result.
@@ -22,13 +22,13 @@ import numpy as np
 from pettingzoo import ParallelEnv
 from tqdm import tqdm
 
-from kofn.agents.evaluation import Evaluation, evaluate, standard_error
 from kofn.agents.g_learn import check_table
 from kofn.agents.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
+from kofn.agents.judges import ExactJudge, Judge, Judgement, RolloutJudge, same_pair
 from kofn.agents.learners import GLearner, GlobalLearner, LLearner, LocalLearner, Problem
 from kofn.agents.model_files import StoredModel, describe_model, load_model, save_model
 from kofn.agents.setting import Setting
-from kofn.agents.update import Player, proposal_bound, sufficient_horizon, update_verdict
+from kofn.agents.update import Player, proposal_bound, sufficient_horizon
 from kofn.envs.observations import Observation
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.streams import Seed, child, seed_sequence
@@ -114,16 +114,17 @@ class AlternatingMARL:
             on_proposal: called after every proposal (to save, log or plot).
         """
         began = time.perf_counter()
-        current = self._evaluate(self.global_policy, self.local_policy)
+        judge = self._judge()
+        current = judge.judge(self.global_policy, self.local_policy)
         total = 2 * self.config.max_alternations
         with tqdm(
             total=total, initial=len(self.history), disable=None if progress_bar else True, desc="proposals"
         ) as bar:
-            bar.set_postfix_str(f"potential {current.mean:.2f}")
+            bar.set_postfix_str(f"potential {current.potential:.2f}")
             for player in self._turns(total):
-                current, proposal = self._propose(player, current)
+                current, proposal = self._propose(player, current, judge)
                 self.history = (*self.history, proposal)
-                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.mean:.2f}", refresh=False)
+                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.potential:.2f}", refresh=False)
                 bar.update()
                 if on_proposal is not None:
                     on_proposal(proposal)
@@ -134,18 +135,19 @@ class AlternatingMARL:
         while len(self.history) < total and not self.converged:
             yield "global" if len(self.history) % 2 == 0 else "local"
 
-    def _propose(self, player: Player, current: Evaluation) -> tuple[Evaluation, Proposal]:
-        """One proposal: the evaluation of the pair kept, and the line for the history."""
+    def _propose(self, player: Player, current: Judgement, judge: Judge) -> tuple[Judgement, Proposal]:
+        """One proposal: the judgement of the pair kept, and the line for the history."""
+        kept = (self.global_policy, self.local_policy)
         pair, response = self._respond(player)
-        proposed = current if self._is_current(pair) else self._evaluate(*pair)
-        verdict = update_verdict(current.mean, proposed.mean, self.eta / 2)
-        kept = pair if verdict == "accept" else (self.global_policy, self.local_policy)
+        proposed = current if same_pair(pair, kept) else judge.judge(*pair)
+        verdict, error = judge.compare(current, proposed, self.eta / 2)
+        kept = pair if verdict == "accept" else kept
         proposal = Proposal(
             step=len(self.history) + 1,
             player=player,
-            potential=current.mean,
-            proposed_potential=proposed.mean,
-            standard_error=standard_error(proposed.returns - current.returns),
+            potential=current.potential,
+            proposed_potential=proposed.potential,
+            standard_error=error,
             verdict=verdict,
             learner_iterations=int(getattr(response, "n_iterations", -1)),
             learner_converged=bool(getattr(response, "converged", True)),
@@ -154,11 +156,6 @@ class AlternatingMARL:
         )
         self.global_policy, self.local_policy = kept
         return (proposed if verdict == "accept" else current), proposal
-
-    def _is_current(self, pair: tuple[GlobalPolicy, LocalPolicy]) -> bool:
-        """Whether a proposal changes nothing: on the same random numbers it would have the same returns."""
-        same_global = np.array_equal(pair[0].table, self.global_policy.table)
-        return same_global and np.array_equal(pair[1].table, self.local_policy.table)
 
     def _respond(self, player: Player) -> tuple[tuple[GlobalPolicy, LocalPolicy], object]:
         """The pair a player proposes, and its learner's outcome."""
@@ -177,23 +174,22 @@ class AlternatingMARL:
         local_response = self.local_learner(problem)
         return (self.global_policy, as_local_policy(local_response.policy, self.setting.game)), local_response
 
-    def _evaluate(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Evaluation:
-        """Estimate Phi of a pair, always on the same random numbers."""
-        return evaluate(
-            self.setting.game,
-            global_policy,
-            local_policy,
-            self.setting.n_agents,
+    def _judge(self) -> Judge:
+        """What values the pairs of this run."""
+        if self.config.evaluation == "exact":
+            return ExactJudge(setting=self.setting, comparison=self.config.comparison)
+        return RolloutJudge(
+            setting=self.setting,
             horizon=self.horizon,
             n_rollouts=self.config.n_rollouts,
             seed=child(self._root, EVALUATION_STREAM),
         )
 
-    def _result(self, current: Evaluation, wall_time: float) -> AlternatingResult:
+    def _result(self, current: Judgement, wall_time: float) -> AlternatingResult:
         return AlternatingResult(
             global_policy=self.global_policy,
             local_policy=self.local_policy,
-            potential=current.mean,
+            potential=current.potential,
             standard_error=current.standard_error,
             history=self.history,
             converged=self.converged,

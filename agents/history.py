@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+from kofn.agents.judges import COMPARISONS, EVALUATION_MODES, Comparison, EvaluationMode
 from kofn.agents.update import Player, Verdict
-from kofn.envs.arrays import integer, positive
+from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 
 
@@ -25,6 +26,8 @@ class AlternatingConfig:
         eta: smallest gain worth accepting, in units of value; None: 0.5% of r~/(1-gamma).
         n_rollouts: rollouts per estimate of the potential.
         horizon: steps per rollout; None: the shortest H with gamma^H r~/(1-gamma) <= eta/4.
+        evaluation: "rollouts", or "exact" on the lumped chain of n agents (few agents only).
+        comparison: UPDATE on the potential ("scalar") or on every state ("statewise", needs exact evaluation).
 
     Raises:
         TypeError, ValueError: a value of the wrong type or out of range.
@@ -34,6 +37,8 @@ class AlternatingConfig:
     eta: float | None = None
     n_rollouts: int = 2000
     horizon: int | None = None
+    evaluation: EvaluationMode = "rollouts"
+    comparison: Comparison = "scalar"
 
     def __post_init__(self) -> None:
         """Validate."""
@@ -43,6 +48,10 @@ class AlternatingConfig:
             object.__setattr__(self, "horizon", integer("horizon", self.horizon, 1))
         if self.eta is not None:
             object.__setattr__(self, "eta", positive("eta", self.eta))
+        one_of("evaluation", self.evaluation, EVALUATION_MODES)
+        one_of("comparison", self.comparison, COMPARISONS)
+        if self.comparison == "statewise" and self.evaluation != "exact":
+            raise ValueError("comparison='statewise' compares the values of all states; it needs evaluation='exact'")
 
 
 @dataclass(frozen=True, kw_only=True)

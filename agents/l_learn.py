@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 
 from kofn.agents.g_learn import Operator, choose_operator, surrogate_kernels
+from kofn.agents.lumped_chain import LumpedChain
 from kofn.agents.operators import Kernel
 from kofn.agents.shared_policy import shared_cpi
-from kofn.agents.surrogate_chain import SurrogateChain
 from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -129,7 +129,7 @@ class _Model:
         rng = np.random.default_rng(self.seed)
         return surrogate_kernels(self.game, local_policy, n_agents, self.n_samples, rng)
 
-    def chain(self, local_policy: LocalPolicy) -> SurrogateChain:
+    def chain(self, local_policy: LocalPolicy) -> LumpedChain:
         """The chain of k agents under a local policy."""
         kernels = self.kernels(self.global_policy.k, local_policy)
-        return SurrogateChain(self.game, self.global_policy, local_policy, kernels)
+        return LumpedChain(self.game, self.global_policy, local_policy, kernels, self.global_policy.k)

@@ -1,6 +1,6 @@
 r"""Shared conservative policy iteration: a best response of the fleet when ALL agents adopt the same policy.
 
-With G = dPhi/dpi_l (see `surrogate_chain`) and the greedy map tau(x, s_g) = argmax_a G(x, s_g, a), the gap
+With G = dPhi/dpi_l (see `lumped_chain`) and the greedy map tau(x, s_g) = argmax_a G(x, s_g, a), the gap
 <tau - pi_l, G> bounds the first-order gain from any shared deviation. While it exceeds the tolerance, step to
 (1-alpha) pi_l + alpha tau with the first alpha in 1, 1/2, 1/4, .. that raises Phi. Phi never decreases; the limit is a
 first-order stationary point.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kofn.agents.g_learn import TIE_TOLERANCE
+from kofn.agents.lumped_chain import LumpedChain
 from kofn.agents.operators import Kernel
-from kofn.agents.surrogate_chain import SurrogateChain
 from kofn.envs.arrays import FloatArray
 from kofn.envs.policies import LocalPolicy
 
@@ -34,14 +34,14 @@ class CpiOutcome:
         converged: whether the gap met the tolerance.
     """
 
-    chain: SurrogateChain
+    chain: LumpedChain
     gap: float
     n_iterations: int
     converged: bool
 
 
 def shared_cpi(
-    build_chain: Callable[[LocalPolicy], SurrogateChain],
+    build_chain: Callable[[LocalPolicy], LumpedChain],
     kernels_of_others: Callable[[LocalPolicy], Sequence[Kernel]],
     start: LocalPolicy,
     *,
@@ -81,8 +81,8 @@ def _greedy(gradient: FloatArray, current: LocalPolicy) -> FloatArray:
 
 
 def _line_search(
-    build_chain: Callable[[LocalPolicy], SurrogateChain], chain: SurrogateChain, target: FloatArray
-) -> SurrogateChain | None:
+    build_chain: Callable[[LocalPolicy], LumpedChain], chain: LumpedChain, target: FloatArray
+) -> LumpedChain | None:
     """The first chain on the way to `target` that raises Phi; None when no step does."""
     table = chain.local_policy.table
     rounding = SOLVER_ERROR * chain.game.value_bound

@@ -4,24 +4,35 @@ Around the potentials of the current and the proposed pair lie intervals of half
 
     accept    new - h >= old + h        reject    old - h > new + h        overlap    otherwise
 
-With h = eta/2 an accepted proposal gains at least eta and a pair that is no 2 eta-equilibrium admits a proposal that is
-accepted; the paper's h = eta gives only a 3 eta-equilibrium. The potential lies in [0, r~/(1-gamma)], so that at most
-r~/((1-gamma) eta) proposals are accepted and, one refusal per player between acceptances,
-2 (r~/((1-gamma) eta) + 1) are made.
+On values by state, "accept" asks it of every state and "reject" of one. With h = eta/2 an accepted proposal gains at
+least eta and a pair that is no 2 eta-equilibrium admits a proposal that is accepted; the paper's h = eta gives only a
+3 eta-equilibrium. The potential lies in [0, r~/(1-gamma)], so that at most r~/((1-gamma) eta) proposals are accepted
+and, one refusal per player between acceptances, 2 (r~/((1-gamma) eta) + 1) are made.
 """
 
 import math
 from typing import Literal
 
+import numpy as np
+
+from kofn.envs.arrays import FloatArray
+
 Verdict = Literal["accept", "reject", "overlap"]
 Player = Literal["global", "local"]
 
 
-def update_verdict(old: float, new: float, half_width: float) -> Verdict:
-    """Verdict on a proposal of potential `new` against the current `old`."""
-    if new - half_width >= old + half_width:
+def update_verdict(old: float | FloatArray, new: float | FloatArray, half_width: float) -> Verdict:
+    """Verdict on a proposal against the current pair.
+
+    Args:
+        old: potential of the current pair, or its values by state, any shape.
+        new: the same of the proposal. By state, all must gain to accept, and one that loses rejects.
+        half_width: h.
+    """
+    lowest_new, highest_old = np.subtract(new, half_width), np.add(old, half_width)
+    if np.all(lowest_new >= highest_old):
         return "accept"
-    if old - half_width > new + half_width:
+    if np.any(np.subtract(old, half_width) > np.add(new, half_width)):
         return "reject"
     return "overlap"
 

@@ -11,8 +11,7 @@ from scipy.stats import binom
 
 from kofn.agents import Evaluation, evaluate, evaluation, g_learn
 from kofn.agents.evaluation import standard_error
-from kofn.agents.operators import exact_kernel, induced_transition
-from kofn.agents.surrogate_chain import SurrogateChain
+from kofn.agents.lumped_chain import LumpedChain
 from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, TabularGame
 
 Games = Callable[..., TabularGame]
@@ -105,15 +104,16 @@ def test_deterministic_game_is_evaluated_exactly() -> None:
 
 
 def test_published_figures_of_the_warehouse_with_three_zones(warehouse3: TabularGame) -> None:
-    """SPEC 7.2, n = 12, uniform fleet, uniform independent starts: greedy 109.64 (k=1), 114.40 (k=2), constant 114.86,
-    full information 126.32."""
+    """n = 12, uniform fleet, uniform independent starts: greedy 109.64 (k=1), 114.40 (k=2), constant 114.86, full
+    information 126.32; exactly on the lumped chain, and by rollouts."""
     game = replace(warehouse3, initial_local=FixedStart(np.full(3, 1 / 3)))
     uniform = LocalPolicy.named("uniform", game)
     for k, figure in ((1, 109.64), (2, 114.40)):
-        result = evaluate(game, g_learn(game, uniform, k=k).policy, uniform, 12, horizon=160, n_rollouts=2000, seed=k)
+        greedy = g_learn(game, uniform, k=k).policy
+        assert LumpedChain.exact(game, greedy, uniform, 12).potential == pytest.approx(figure, abs=0.006)
+        result = evaluate(game, greedy, uniform, 12, horizon=160, n_rollouts=2000, seed=k)
         assert_agrees(result, figure, truncation=0.005 + 0.95**160 * 230)
-    kernels = [exact_kernel(t, 12) for t in induced_transition(game, uniform)]
-    constant = SurrogateChain(game, GlobalPolicy.constant(game, 12, 0), uniform, kernels)
+    constant = LumpedChain.exact(game, GlobalPolicy.constant(game, 12, 0), uniform, 12)
     assert constant.potential == pytest.approx(114.86, abs=0.006)
     best = g_learn(game, uniform, k=12).q_values.max(axis=2)
     assert np.vdot(constant.start, best) == pytest.approx(126.32, abs=0.006)

@@ -1,6 +1,6 @@
-r"""The games of SPEC sections 1, 2 and 7 by brute force: every agent and every subset on its own, no histograms.
+r"""The games by brute force: every agent and every subset on its own, no histograms.
 
-Written from the specification alone; nothing of the package is imported. A game is anything with the attributes
+Written from the papers' definitions alone; nothing of the package is imported. A game is anything with the attributes
 `global_transition` [s_g, a_g, s_g'], `local_transition` [s_l, s_g, a_l, s_l'], `global_reward` [s_g, a_g],
 `local_reward` [s_l, s_g, a_l], `discount`, `initial_global` [s_g] and `initial_local` (with `probabilities` or
 `concentration`). Joint states are (s_g, s_1, .., s_n) in the order of `joint_states`; a local policy is an array

@@ -6,34 +6,36 @@ import numpy as np
 import pytest
 from oracle import brute_force
 
+from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.observation_channel import lift, project
 from kofn.agents.operators import exact_kernel, induced_transition, sampled_kernel
-from kofn.agents.surrogate_chain import SurrogateChain
 from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
+from kofn.envs.population import n_histograms
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]
 GlobalPolicies = Callable[..., GlobalPolicy]
 
 
-def chain_of(game: TabularGame, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> SurrogateChain:
+def chain_of(game: TabularGame, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> LumpedChain:
     kernels = [exact_kernel(t, global_policy.k) for t in induced_transition(game, local_policy)]
-    return SurrogateChain(game, global_policy, local_policy, kernels)
+    return LumpedChain(game, global_policy, local_policy, kernels, global_policy.k)
 
 
-def gradient_of(chain: SurrogateChain) -> FloatArray:
+def gradient_of(chain: LumpedChain) -> FloatArray:
     others = [exact_kernel(t, chain.n_agents - 1) for t in induced_transition(chain.game, chain.local_policy)]
     return chain.local_gradient(others)
 
 
-Chains = Callable[..., SurrogateChain]
+Chains = Callable[..., LumpedChain]
 
 
 @pytest.fixture
 def chain(random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies) -> Chains:
     """chain(seed, n_agents, start of the local agents): random stochastic policies on a random game."""
 
-    def build(seed: int, n_agents: int, start: FixedStart | DirichletStart | None = None) -> SurrogateChain:
+    def build(seed: int, n_agents: int, start: FixedStart | DirichletStart | None = None) -> LumpedChain:
         n_local = 3 if start is None else start.n_states
         game = random_game(seed, n_global=3 - seed % 2, n_local=n_local, initial_local=start)
         return chain_of(game, random_global(game, n_agents, seed), random_local(game, seed))
@@ -97,7 +99,10 @@ def test_flow_is_the_adjoint_of_expectation(chain: Chains) -> None:
         exact = chain(seed, 4)
         transitions = induced_transition(exact.game, exact.local_policy)
         sampled = [sampled_kernel(t, 4, 3, rng) for t in transitions]
-        for lumped in (exact, SurrogateChain(exact.game, exact.global_policy, exact.local_policy, sampled)):
+        for lumped in (
+            exact,
+            LumpedChain(exact.game, exact.global_policy, exact.local_policy, sampled, exact.n_agents),
+        ):
             values, weights = rng.standard_normal((2, *lumped.rewards.shape))
             forward = np.vdot(lumped.expectation(values), weights)
             assert forward == pytest.approx(np.vdot(values, lumped.flow(weights)), abs=1e-12)
@@ -172,3 +177,69 @@ def test_game_without_rewards_is_worth_nothing(random_game: Games, random_global
     )
     lumped = chain_of(empty, random_global(empty, 2, 0), LocalPolicy.named("uniform", empty))
     assert lumped.potential == 0
+
+
+def test_lift_averages_over_all_subsets(random_game: Games, random_global: GlobalPolicies) -> None:
+    game = random_game(3, n_local=3)
+    for n_agents, k in [(1, 1), (3, 1), (4, 2), (5, 4), (4, 4)]:
+        policy = random_global(game, k, n_agents).probabilities()
+        lifted = lift(policy.swapaxes(0, 1), k, n_agents, 3)
+        for s in brute_force.joint_states(game, n_agents):
+            wanted = brute_force.global_law(policy, s, 3, k)
+            assert lifted[brute_force.rank(s[1:], 3), s[0]] == pytest.approx(wanted, abs=1e-14)
+
+
+def test_project_is_the_adjoint_of_lift() -> None:
+    rng = np.random.default_rng(1)
+    for n_agents, k in [(7, 2), (6, 6), (9, 8)]:
+        seen = rng.standard_normal((n_histograms(k, 4), 2))
+        weights = rng.standard_normal((n_histograms(n_agents, 4), 2))
+        forward = np.vdot(lift(seen, k, n_agents, 4), weights)
+        assert forward == pytest.approx(np.vdot(seen, project(weights, k, n_agents, 4)), abs=1e-11)
+
+
+@pytest.mark.parametrize(("n_agents", "k"), [(2, 1), (3, 1), (3, 2), (4, 2)])
+def test_deployed_values_equal_those_of_individual_agents(
+    random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies, n_agents: int, k: int
+) -> None:
+    """The global agent sees k of n agents, afresh in every step."""
+    game = random_game(n_agents, n_local=2 + k % 2)
+    global_policy, local_policy = random_global(game, k, 1), random_local(game, 1)
+    deployed = LumpedChain.exact(game, global_policy, local_policy, n_agents)
+    tables = global_policy.probabilities(), local_policy.table
+    values, potential = brute_force.values(game, *tables, n_agents, k)
+    for s, value in zip(brute_force.joint_states(game, n_agents), values, strict=True):
+        assert deployed.values[s[0], brute_force.rank(s[1:], game.n_local_states)] == pytest.approx(value, abs=1e-9)
+    assert deployed.potential == pytest.approx(potential, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n_agents", "k"), [(1, 1), (3, 1), (3, 2)])
+def test_global_gradient_equals_finite_differences(
+    random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies, n_agents: int, k: int
+) -> None:
+    game = random_game(n_agents, n_local=2, discount=0.8)
+    global_policy, local_policy = random_global(game, k, 2), random_local(game, 2)
+    gradient = LumpedChain.exact(game, global_policy, local_policy, n_agents).global_gradient()
+    table, step = global_policy.probabilities(), 1e-3
+    for s_g, seen in np.ndindex(table.shape[:2]):
+        direction = np.zeros_like(table)
+        direction[s_g, seen] = [-1, *[1 / (table.shape[2] - 1)] * (table.shape[2] - 1)]
+
+        def phi(multiple: int, direction: FloatArray = direction) -> float:
+            moved = table + multiple * step * direction
+            return brute_force.potential(game, moved, local_policy.table, n_agents, k)
+
+        slope = (8 * (phi(1) - phi(-1)) - (phi(2) - phi(-2))) / (12 * step)
+        assert np.vdot(gradient, direction) == pytest.approx(slope, abs=1e-7)
+
+
+def test_exact_chain_of_too_many_agents_is_refused(warehouse3: TabularGame) -> None:
+    uniform = LocalPolicy.named("uniform", warehouse3)
+    with pytest.raises(ValueError, match="GiB of kernels at n_agents=1000"):
+        LumpedChain.exact(warehouse3, GlobalPolicy.named("keep", warehouse3, 2), uniform, 1000)
+
+
+def test_policy_that_sees_more_agents_than_there_are_is_refused(warehouse3: TabularGame) -> None:
+    uniform = LocalPolicy.named("uniform", warehouse3)
+    with pytest.raises(ValueError, match="observes k=4 agents, more than n_agents=3"):
+        LumpedChain.exact(warehouse3, GlobalPolicy.named("keep", warehouse3, 4), uniform, 3)

@@ -1,7 +1,8 @@
 r"""The lumped chain of N agents under a pair of policies: values, occupancies, and the gradient in the local policy.
 
-States are (s_g, c), c the histogram of all N agents; the global agent sees the whole of c. With
-alpha(a | s_g, c) = pi_g(a | s_g, c), kernels K_{s_g} of the local side, and s_g', c' independent given (s_g, c):
+States are (s_g, c), c the histogram of all N agents. The global agent sees k of them, drawn afresh: it plays a with
+probability alpha(a | s_g, c) = sum_F O(F | c) pi_g(a | s_g, F), O the channel of `observation_channel`. N = k is the
+surrogate game, N = n the deployed one. With kernels K_{s_g} of the local side, and s_g', c' independent given (s_g, c):
 
     R(s_g, c)  = sum_a alpha r_g(s_g, a) + <c/N, r~(., s_g)>
     (P V)(s_g, c) = sum_{s_g'} P_g^pi(s_g' | s_g, c) (K_{s_g} V(s_g', .))(c)
@@ -12,7 +13,7 @@ The derivative of Phi in the policy that ALL agents share is (checked against fi
     G(x, s_g, a) = sum_c d(s_g, c) c_x [ r_l(x, s_g, a)/N + gamma sum_y P_l(y | x, s_g, a) U(s_g, c, x, y) ],
     U(s_g, c, x, y) = sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y).
 
-Both linear systems are solved by GMRES.
+and in pi_g it is sum_c d(s_g, c) O(F | c) Q(s_g, c, a_g). Both linear systems are solved by GMRES.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,36 +23,58 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from kofn.agents.operators import Kernel, expected_next, induced_reward
+from kofn.agents.observation_channel import lift, project
+from kofn.agents.operators import (
+    MAX_DENSE_BYTES,
+    Kernel,
+    dense_kernels_fit,
+    exact_kernel,
+    expected_next,
+    induced_reward,
+    induced_transition,
+)
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
 
 RELATIVE_TOLERANCE = 1e-12
 """Residual of the linear systems relative to their right-hand side."""
 
 
 @dataclass(frozen=True, eq=False)
-class SurrogateChain:
-    """N agents under (global_policy, local_policy), with N = global_policy.k.
+class LumpedChain:
+    """N agents under (global_policy, local_policy), the global agent seeing k = global_policy.k <= N of them per step.
 
     Args:
         game: the game.
-        global_policy: pi_g, evaluated on the histogram of all N agents.
+        global_policy: pi_g.
         local_policy: pi_l.
         kernels: laws of the next histogram of N agents, one per global state.
+        n_agents: N.
     """
 
     game: TabularGame
     global_policy: GlobalPolicy
     local_policy: LocalPolicy
     kernels: Sequence[Kernel]
+    n_agents: int
 
-    @property
-    def n_agents(self) -> int:
-        """N."""
-        return self.global_policy.k
+    def __post_init__(self) -> None:
+        """Refuse a policy that sees more agents than there are."""
+        self.global_policy.check_fits(self.game, self.n_agents)
+
+    @classmethod
+    def exact(
+        cls, game: TabularGame, global_policy: GlobalPolicy, local_policy: LocalPolicy, n_agents: int
+    ) -> "LumpedChain":
+        """The chain with exact kernels.
+
+        Raises:
+            ValueError: they do not fit into memory.
+        """
+        kernels = deployed_kernels(game, local_policy, n_agents)
+        return cls(game, global_policy, local_policy, kernels, n_agents)
 
     @cached_property
     def histograms(self) -> FloatArray:
@@ -64,14 +87,20 @@ class SurrogateChain:
         return np.outer(self.game.initial_global, self.game.initial_local.histogram_law(self.n_agents))
 
     @cached_property
+    def global_actions(self) -> FloatArray:
+        """alpha, float [s_g, histogram, a_g]: the law of a_g given the histogram of all N agents."""
+        seen = self.global_policy.probabilities().swapaxes(0, 1)
+        return lift(seen, self.global_policy.k, self.n_agents, self.game.n_local_states).swapaxes(0, 1)
+
+    @cached_property
     def global_moves(self) -> FloatArray:
         """P_g^pi, float [s_g, histogram, s_g']."""
-        return np.asarray(np.einsum("gfa,gap->gfp", self.global_policy.probabilities(), self.game.global_transition))
+        return np.asarray(np.einsum("gfa,gap->gfp", self.global_actions, self.game.global_transition))
 
     @cached_property
     def rewards(self) -> FloatArray:
         """R, float [s_g, histogram]."""
-        global_part = np.einsum("gfa,ga->gf", self.global_policy.probabilities(), self.game.global_reward)
+        global_part = np.einsum("gfa,ga->gf", self.global_actions, self.game.global_reward)
         local_part = induced_reward(self.game, self.local_policy) @ self.histograms.T / self.n_agents
         return np.asarray(global_part + local_part)
 
@@ -100,6 +129,20 @@ class SurrogateChain:
     def potential(self) -> float:
         """Phi = <rho, V> of this chain: a surrogate value, not the deployed game's."""
         return float(np.vdot(self.start, self.values))
+
+    @property
+    def action_values(self) -> FloatArray:
+        """Q(s_g, c, a_g): play a_g once, then the pair of policies, float [s_g, histogram, a_g]."""
+        ahead = expected_next(self.kernels, self.values) @ self.game.global_transition.swapaxes(1, 2)
+        local_part = induced_reward(self.game, self.local_policy) @ self.histograms.T / self.n_agents
+        values: FloatArray = self.game.global_reward[:, None] + local_part[..., None] + self.game.discount * ahead
+        return values
+
+    def global_gradient(self) -> FloatArray:
+        """dPhi/dpi_g, float [s_g, F, a_g], F the histograms of the k agents seen."""
+        weights = (self.occupancy[..., None] * self.action_values).swapaxes(0, 1)
+        seen = project(weights, self.global_policy.k, self.n_agents, self.game.n_local_states)
+        return seen.swapaxes(0, 1)
 
     def local_gradient(self, kernels_of_others: Sequence[Kernel]) -> FloatArray:
         """G = dPhi/dpi_l, float [s_l, s_g, a_l], from the kernels of N-1 agents."""
@@ -147,3 +190,18 @@ def _solve(apply: Callable[[FloatArray], FloatArray], right: FloatArray, discoun
     if failed or not np.isfinite(solution).all():
         raise FloatingPointError("policy evaluation did not converge; are the game's arrays finite and stochastic?")
     return np.asarray(solution).reshape(right.shape)
+
+
+def deployed_kernels(game: TabularGame, local_policy: LocalPolicy, n_agents: int) -> list[FloatArray]:
+    """Exact laws of the next histogram of all n agents, one dense [histogram, histogram'] per global state.
+
+    Raises:
+        ValueError: they do not fit into memory.
+    """
+    if not dense_kernels_fit(game.n_global_states, game.n_local_states, n_agents):
+        gigabytes = game.n_global_states * n_histograms(n_agents, game.n_local_states) ** 2 * 8 / 2**30
+        raise ValueError(
+            f"exact values need {gigabytes:.1f} GiB of kernels at n_agents={n_agents}, more than "
+            f"{MAX_DENSE_BYTES / 2**30:.0f}; evaluate(...) estimates values at any n_agents"
+        )
+    return [exact_kernel(transition, n_agents) for transition in induced_transition(game, local_policy)]
