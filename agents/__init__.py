@@ -1,27 +1,91 @@
-"""Best responses, the alternating driver, and evaluation in the deployed game."""
+"""Best responses, the alternating driver, evaluation in the deployed game, equilibria, and what the theorems say."""
 
-from kofn.agents.alternating import AlternatingMARL
+from kofn.agents.alternation.alternating import AlternatingMARL
+from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal
+from kofn.agents.alternation.learners import GLearner, LLearner, Problem
+from kofn.agents.alternation.update import proposal_bound, update_verdict
+from kofn.agents.equilibrium.nash import GapBracket, NashGap, nash_gap
+from kofn.agents.equilibrium.sampled_gap import SampledGap, SampledNashGap, sampled_nash_gap
 from kofn.agents.evaluation import Evaluation, evaluate
-from kofn.agents.g_learn import GLearnResult, g_learn
-from kofn.agents.history import AlternatingConfig, AlternatingResult, Proposal
-from kofn.agents.l_learn import LLearnResult, l_learn
-from kofn.agents.learners import GLearner, LLearner, Problem
-from kofn.agents.update import proposal_bound, update_verdict
+from kofn.agents.finite_horizon.backward_induction import (
+    NonstationaryPlan,
+    backward_induction,
+    evaluate_nonstationary,
+)
+from kofn.agents.finite_horizon.ucfh import UcfhResult, ucfh
+from kofn.agents.finite_horizon.ucfh_settings import UcfhConfig
+from kofn.agents.global_response.g_learn import GLearnResult, g_learn
+from kofn.agents.global_response.g_learn_config import GLearnConfig
+from kofn.agents.global_response.g_learn_theory import GLearnTheory
+from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
+from kofn.agents.joint_control.central_planner import CentralisedBound, centralised_local_bound
+from kofn.agents.joint_control.mfq_execution import JointPolicy, evaluate_mfq
+from kofn.agents.joint_control.subsample_mfq import MfqResult, mean_field_value_iteration, subsample_mfq
+from kofn.agents.local_response.l_learn import LLearnResult, l_learn
+from kofn.agents.local_response.l_learn_config import LLearnConfig
+from kofn.agents.logged_data.behaviour import behaviour_mixing_time
+from kofn.agents.logged_data.collect import collect_transitions
+from kofn.agents.logged_data.estimate_game import GameEstimate, estimate_game
+from kofn.agents.logged_data.off_policy import (
+    OffPolicyResult,
+    StepRule,
+    off_policy_g_learn,
+    off_policy_in_env,
+    off_policy_in_surrogate,
+)
+from kofn.agents.logged_data.transitions import SpaceSizes, Transitions
+from kofn.agents.lumped_chain import LumpedChain
 
 __all__ = [
     "AlternatingConfig",
     "AlternatingMARL",
     "AlternatingResult",
+    "CentralisedBound",
+    "ClimbOutcome",
     "Evaluation",
+    "GLearnConfig",
     "GLearnResult",
+    "GLearnTheory",
     "GLearner",
+    "GameEstimate",
+    "GapBracket",
+    "JointPolicy",
+    "LLearnConfig",
     "LLearnResult",
     "LLearner",
+    "LumpedChain",
+    "MfqResult",
+    "NashGap",
+    "NonstationaryPlan",
+    "OffPolicyResult",
     "Problem",
     "Proposal",
+    "SampledGap",
+    "SampledNashGap",
+    "SpaceSizes",
+    "StepRule",
+    "Transitions",
+    "UcfhConfig",
+    "UcfhResult",
+    "backward_induction",
+    "behaviour_mixing_time",
+    "centralised_local_bound",
+    "climb_global",
+    "collect_transitions",
+    "estimate_game",
     "evaluate",
+    "evaluate_mfq",
+    "evaluate_nonstationary",
     "g_learn",
     "l_learn",
+    "mean_field_value_iteration",
+    "nash_gap",
+    "off_policy_g_learn",
+    "off_policy_in_env",
+    "off_policy_in_surrogate",
     "proposal_bound",
+    "sampled_nash_gap",
+    "subsample_mfq",
+    "ucfh",
     "update_verdict",
 ]

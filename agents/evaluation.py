@@ -2,7 +2,7 @@ r"""Monte Carlo value of a pair of policies in the deployed game of n agents.
 
 At each step the global agent sees k distinct agents drawn afresh and acts a_g = pi_g(s_g, F), every local agent acts
 pi_l(s_i, s_g) (paper, Algorithm 5). A rollout's return is sum_{t < H} gamma^t r(s_t, a_t); rollouts run as one batch on
-the lumped simulator, at a cost that does not depend on n.
+the lumped simulator, at a cost that does not depend on n (a game given as functions draws every agent).
 
 Two pairs evaluated with the same seed meet the same starts, the same global noise and the same draws of agents (common
 random numbers), so their difference is known far better than either value.
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import norm
 
 from kofn.envs.arrays import FloatArray, integer
-from kofn.envs.game import TabularGame
+from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import MAX_AGENTS, sample_without_replacement
 from kofn.envs.simulator import LocalTiming, LumpedSimulator
@@ -66,7 +66,7 @@ class Evaluation:
 
 
 def evaluate(
-    game: TabularGame,
+    game: Game,
     global_policy: GlobalPolicy,
     local_policy: LocalPolicy,
     n_agents: int,

@@ -13,7 +13,8 @@ The derivative of Phi in the policy that ALL agents share is (checked against fi
     G(x, s_g, a) = sum_c d(s_g, c) c_x [ r_l(x, s_g, a)/N + gamma sum_y P_l(y | x, s_g, a) U(s_g, c, x, y) ],
     U(s_g, c, x, y) = sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y).
 
-and in pi_g it is sum_c d(s_g, c) O(F | c) Q(s_g, c, a_g). Both linear systems are solved by GMRES.
+and in pi_g it is sum_c d(s_g, c) O(F | c) Q(s_g, c, a_g). Both linear systems are solved by LU factors in a small chain
+and by GMRES in a large one.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
+from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from kofn.agents.observation_channel import lift, project
@@ -39,7 +42,10 @@ from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
 
 RELATIVE_TOLERANCE = 1e-12
-"""Residual of the linear systems relative to their right-hand side."""
+"""Residual of the linear systems relative to their right-hand side (GMRES)."""
+
+MAX_DIRECT_STATES = 300
+"""States up to which the linear systems are solved directly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +124,27 @@ class LumpedChain:
     @cached_property
     def values(self) -> FloatArray:
         """V, float [s_g, histogram]."""
+        if self._factors is not None:
+            return np.asarray(lu_solve(self._factors, self.rewards.ravel())).reshape(self.rewards.shape)
         return _solve(self.expectation, self.rewards, self.game.discount)
 
     @cached_property
     def occupancy(self) -> FloatArray:
         """d, unnormalised discounted visits from rho, float [s_g, histogram]; sums to 1/(1-gamma)."""
+        if self._factors is not None:
+            return np.asarray(lu_solve(self._factors, self.start.ravel(), trans=1)).reshape(self.start.shape)
         return _solve(self.flow, self.start, self.game.discount)
+
+    @cached_property
+    def _factors(self) -> tuple[FloatArray, npt.NDArray[np.int32]] | None:
+        """LU factors of I - gamma P where the chain is small enough to prefer them to GMRES."""
+        size = self.start.size
+        if size > MAX_DIRECT_STATES:
+            return None
+        dense = np.stack([kernel if isinstance(kernel, np.ndarray) else kernel.toarray() for kernel in self.kernels])
+        transition = np.einsum("gfp,gfh->gfph", self.global_moves, dense).reshape(size, size)
+        lower_upper, pivots = lu_factor(np.eye(size) - self.game.discount * transition)
+        return lower_upper, pivots.astype(np.int32, copy=False)
 
     @property
     def potential(self) -> float:

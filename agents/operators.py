@@ -11,11 +11,18 @@ so that a histogram F of k agents moves by a kernel K_{s_g} that does not depend
 
 with W = max_a Q. K is either exact (dense) or an average over m sampled histograms (sparse, T_{k,m}); samples are drawn
 once, so that T_{k,m} is one contraction with one fixed point. The expectation over s_g' is exact in both: given s_g and
-a_g it is independent of F', and averaging it out only removes variance from the paper's estimator.
+a_g it is independent of F', and averaging it out only removes variance from the paper's estimator. The estimator as the
+paper prints it pairs samples of s_g' and F' (`paired_look_ahead`):
+
+    (T_{k,m} Q)(s_g, F, a_g) = r_g(s_g, a_g) + <F/k, r~(., s_g)> + (gamma/m) sum_{j <= m} W(s_g^j, F^j),
+
+F^j depending on (s_g, F) and s_g^j on (s_g, a_g) only; whether other entries share them does not matter to the bounds,
+which take a union over entries.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +41,14 @@ from kofn.envs.population import (
 
 Kernel = FloatArray | sparse.csr_array
 """Row-stochastic matrix over histograms in rank order, [histogram, histogram']."""
+
+
+class Expectation(Protocol):
+    """Anything that takes the expectation of columns [observation', column] by `@`: a kernel, or a function of one."""
+
+    def __matmul__(self, columns: FloatArray, /) -> Any:
+        """Expectations [observation, column]."""
+
 
 MAX_DENSE_BYTES = 2 * 2**30
 """Dense kernels of all global states together must stay below this (k = 18 on the 5-zone warehouse)."""
@@ -104,29 +119,70 @@ def _neighbours(k: int, n_states: int) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def sampled_kernel(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> sparse.csr_array:
-    """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram.
+    """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram."""
+    return averaging_kernel(sampled_successors(transition, k, n_samples, rng))
+
+
+def averaging_kernel(successors: IntArray) -> sparse.csr_array:
+    """The kernel whose row of a histogram averages over its successors, given as ranks [histogram, sample]."""
+    size, n_samples = successors.shape
+    weights = np.full(successors.size, 1 / n_samples)
+    starts = np.arange(0, successors.size + 1, n_samples)
+    return sparse.csr_array((weights, successors.ravel(), starts), shape=(size, size))
+
+
+def sampled_successors(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> IntArray:
+    """Draws of the next histogram of every histogram of k agents, as ranks, int64 [histogram, sample]."""
+    laws = conditional_probabilities(transition)
+
+    def leave(x: int, n_draws: int) -> npt.NDArray[np.uint64]:
+        leaving = np.repeat(np.arange(k + 1)[:, None], n_draws, axis=1)
+        return histogram_keys(sample_multinomial(rng, leaving, laws[x]))
+
+    return pooled_successors(leave, len(transition), k, n_samples, rng)
+
+
+def pooled_successors(
+    leave: Callable[[int, int], npt.NDArray[np.uint64]],
+    n_states: int,
+    k: int,
+    n_samples: int,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Draws of the next histogram of every histogram of k agents, as ranks, int64 [histogram, sample].
 
     The samples of a row are independent. For speed, rows share a pool of draws: where c agents leave state x they land
     as the pool's (x, c) entries say, and each row reads a stretch of the pool from a random place of its own. Bounds
     for the empirical operator take a union over rows and hold whatever the dependence between them.
+
+    Args:
+        leave: (x, n_draws) -> `histogram_keys` of where c agents that leave x together land, uint64 [c, draw] for
+            c = 0..k. Draws are independent; the entries of one draw need not be, as a row reads only one of them.
+        n_states: |S_l|.
+        k: number of agents.
+        n_samples: draws per row.
+        rng: places of the stretches.
     """
-    histograms = enumerate_histograms(k, len(transition))
+    histograms, keys, order = _keyed_histograms(k, n_states)
     size = len(histograms)
-    keys = histogram_keys(histograms)
-    order = np.argsort(keys)
-    assert (np.diff(keys[order]) > 0).all(), "two histograms share a key"
     pool_size = n_samples * min(POOL_STRETCHES, size)
     stretch = np.arange(n_samples)
     landed = np.zeros((size, n_samples), dtype=np.uint64)
-    for x, law in enumerate(transition):
-        leaving = np.repeat(np.arange(k + 1)[:, None], pool_size, axis=1)
-        pool = histogram_keys(sample_multinomial(rng, leaving, conditional_probabilities(law)))
+    for x in range(n_states):
+        pool = leave(x, pool_size)
         places = (rng.integers(pool_size, size=(size, 1)) + stretch) % pool_size
         landed += pool[histograms[:, x, None], places]
-    ranks = order[np.searchsorted(keys[order], landed.ravel())]
-    weights = np.full(size * n_samples, 1 / n_samples)
-    starts = np.arange(0, size * n_samples + 1, n_samples)
-    return sparse.csr_array((weights, ranks, starts), shape=(size, size))
+    return order[np.searchsorted(keys, landed)]
+
+
+@lru_cache(maxsize=64)
+def _keyed_histograms(k: int, n_states: int) -> tuple[IntArray, npt.NDArray[np.uint64], IntArray]:
+    """Histograms of k agents in rank order, their keys in ascending order, and the ranks these belong to."""
+    histograms = enumerate_histograms(k, n_states)
+    keys = histogram_keys(histograms)
+    order = np.argsort(keys)
+    assert (np.diff(keys[order]) > 0).all(), "two histograms share a key"
+    return histograms, keys[order], order
 
 
 def histogram_keys(histograms: IntArray) -> npt.NDArray[np.uint64]:
@@ -141,21 +197,65 @@ def histogram_keys(histograms: IntArray) -> npt.NDArray[np.uint64]:
 
 def surrogate_reward(game: TabularGame, local_policy: LocalPolicy, k: int) -> FloatArray:
     """r_D: r_g(s_g, a_g) + <F/k, r~(., s_g)>, float [s_g, histogram, a_g]."""
-    frequencies = enumerate_histograms(k, game.n_local_states) / k
-    local_part = induced_reward(game, local_policy) @ frequencies.T
-    return game.global_reward[:, None, :] + local_part[:, :, None]
+    return mean_field_reward(game.global_reward, induced_reward(game, local_policy), k)
 
 
-def expected_next(kernels: Sequence[Kernel], values: FloatArray) -> FloatArray:
+def mean_field_reward(global_reward: FloatArray, local_reward: FloatArray, k: int) -> FloatArray:
+    """r_D, float [s_g, histogram, a_g], from r_g [s_g, a_g] and r~ [s_g, s_l]."""
+    frequencies = enumerate_histograms(k, local_reward.shape[1]) / k
+    local_part = local_reward @ frequencies.T
+    return global_reward[:, None, :] + local_part[:, :, None]
+
+
+def expected_next(kernels: Sequence[Expectation], values: FloatArray) -> FloatArray:
     """E[values(s_g', F') | s_g, F] for every s_g', float [s_g, histogram, s_g'], from values [s_g', histogram]."""
     columns = np.ascontiguousarray(values.T)
     return np.stack([kernel @ columns for kernel in kernels])
 
 
+def look_ahead(values: FloatArray, kernels: Sequence[Expectation], global_transition: FloatArray) -> FloatArray:
+    """E[values(s_g', F') | s_g, F, a_g], float [s_g, histogram, a_g], from values [s_g', histogram]."""
+    ahead: FloatArray = expected_next(kernels, values) @ global_transition.swapaxes(1, 2)
+    return ahead
+
+
+def paired_look_ahead(values: FloatArray, successors: Sequence[IntArray], global_samples: IntArray) -> FloatArray:
+    """(1/m) sum_j values(s_g^j, F^j), float [s_g, histogram, a_g].
+
+    Args:
+        values: float [s_g', histogram].
+        successors: F^j as ranks, one int64 [histogram, sample] per s_g.
+        global_samples: s_g^j, int64 [s_g, a_g, sample].
+    """
+    means = [
+        np.stack([values[states, ranks].mean(axis=1) for states in of_actions], axis=1)
+        for ranks, of_actions in zip(successors, global_samples, strict=True)
+    ]
+    return np.stack(means)
+
+
 def bellman_operator(
-    q_values: FloatArray, rewards: FloatArray, kernels: Sequence[Kernel], global_transition: FloatArray, discount: float
+    q_values: FloatArray,
+    rewards: FloatArray,
+    kernels: Sequence[Expectation],
+    global_transition: FloatArray,
+    discount: float,
 ) -> FloatArray:
     """T Q, float [s_g, histogram, a_g] (the adapted operator of the module docstring)."""
-    ahead = expected_next(kernels, q_values.max(axis=2))
-    backed_up: FloatArray = rewards + discount * (ahead @ global_transition.swapaxes(1, 2))
-    return backed_up
+    ahead = partial(look_ahead, kernels=kernels, global_transition=global_transition)
+    return backed_up(q_values, rewards, ahead, discount)
+
+
+def backed_up(
+    q_values: FloatArray, rewards: FloatArray, ahead: Callable[[FloatArray], FloatArray], discount: float
+) -> FloatArray:
+    """Any Bellman operator of this module: rewards + discount * ahead(max_a Q).
+
+    Args:
+        q_values: Q, float [s_g, observation, a_g].
+        rewards: float [s_g, observation, a_g].
+        ahead: values [s_g', observation'] -> their expectation, float [s_g, observation, a_g].
+        discount: gamma.
+    """
+    result: FloatArray = rewards + discount * ahead(q_values.max(axis=2))
+    return result

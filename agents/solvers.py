@@ -6,6 +6,9 @@ For a monotone operator T with T(Q + c) = T Q + gamma c, and d = T Q - Q, the Ma
 
 Value iteration stops when they are within the tolerance and returns their midpoint, so that the error is at most
 certificate = gamma/(1-gamma) (max d - min d)/2. Stopped early it returns the midpoint too, with its larger certificate.
+
+An operator that is drawn afresh for every sweep has no fixed point to certify: `iterate_afresh` applies a given number
+of them.
 """
 
 from collections.abc import Callable
@@ -24,7 +27,7 @@ class FixedPoint:
         values: approximate fixed point, shape of the start.
         n_iterations: operator applications.
         converged: whether the certificate is within the tolerance.
-        certificate: bound on the sup-norm error of `values`.
+        certificate: bound on the sup-norm error of `values`; nan where there is no fixed point.
     """
 
     values: FloatArray
@@ -64,10 +67,25 @@ def value_iteration(
         updated = operator(values)
         change = updated - values
         lowest, highest = float(change.min()), float(change.max())
-        if not np.isfinite(highest - lowest):
-            raise FloatingPointError(f"value iteration met a non-finite value in iteration {iteration}")
+        _check_finite(highest - lowest, iteration)
         certificate = factor * (highest - lowest) / 2
         converged = certificate <= tolerance
         if converged or iteration == max_iterations:
             return FixedPoint(updated + factor * (highest + lowest) / 2, iteration, converged, certificate)
         values = updated
+
+
+def iterate_afresh(
+    operators: Callable[[], Callable[[FloatArray], FloatArray]], start: FloatArray, n_iterations: int
+) -> FixedPoint:
+    """Apply `n_iterations` operators in turn, each drawn by a call of `operators`; says `converged=False`."""
+    values = start
+    for iteration in range(1, integer("n_iterations", n_iterations, 1) + 1):
+        values = operators()(values)
+        _check_finite(float(np.abs(values).max()), iteration)
+    return FixedPoint(values, n_iterations, False, float("nan"))
+
+
+def _check_finite(value: float, iteration: int) -> None:
+    if not np.isfinite(value):
+        raise FloatingPointError(f"value iteration met a non-finite value in iteration {iteration}")

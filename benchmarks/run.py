@@ -8,6 +8,7 @@ import argparse
 import sys
 
 import lumped_step
+import riverswim
 import warehouse_training
 from result import HEADER
 
@@ -19,7 +20,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
     quick = parser.parse_args().quick
-    figures = [*lumped_step.measure(quick=quick), *warehouse_training.measure(quick=quick)]
+    figures = [
+        *lumped_step.measure(quick=quick),
+        *riverswim.measure(quick=quick),
+        *warehouse_training.measure(quick=quick),
+    ]
     print(text_table(HEADER, [figure.cells() for figure in figures]))
     return 0 if all(figure.kept for figure in figures) else 1
 

@@ -7,7 +7,8 @@ actions all n+1 transitions are independent, and every local agent follows the s
     r(s, a) = r_g(s_g, a_g) + (1/n) sum_i r_l(s_i, s_g, a_i)               paid for (s_t, a_t), discounted by gamma
 
 Index order is the papers': `global_transition[s_g, a_g, s_g']`, `local_transition[s_l, s_g, a_l, s_l']`,
-`global_reward[s_g, a_g]`, `local_reward[s_l, s_g, a_l]`.
+`global_reward[s_g, a_g]`, `local_reward[s_l, s_g, a_l]`. Rewards may be stochastic (paper, Appendix F): the table then
+holds the means of a `RewardLaw`, which is what values and best responses depend on, and simulators pay what they draw.
 """
 
 from dataclasses import dataclass
@@ -16,42 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, float_array, freeze, probability_array, restore_frozen
+from kofn.envs.arrays import FloatArray, first_index, float_array, probability_array, restore_frozen
+from kofn.envs.dynamics import TabularDynamics
 from kofn.envs.files import naming_damage, read_npz, write_npz
-from kofn.envs.start_law import DirichletStart, FixedStart, StartLaw, start_law_from_array, start_law_to_array
+from kofn.envs.model import OMITTED, Game, Labels, complete, set_frozen, shifted_bound
+from kofn.envs.reward_law import RewardLaw
+from kofn.envs.start_law import StartLaw, start_law_from_array, start_law_to_array
 
-OMITTED: Any = None
-"""Default of an argument that `TabularGame` fills in."""
+__all__ = ["OMITTED", "Game", "Labels", "TabularGame"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    """Names for rendering and tables: a title and one name per state and action.
-
-    When local states and global states carry the same names, figures draw the global state on the local-state map.
-    """
-
-    title: str
-    global_states: tuple[str, ...]
-    local_states: tuple[str, ...]
-    global_actions: tuple[str, ...]
-    local_actions: tuple[str, ...]
-
-    @classmethod
-    def numbered(cls, game: "TabularGame", title: str = "tabular game") -> "Labels":
-        """Default names: g0, g1, .. and x0, x1, .. for states, a0, a1, .. for actions."""
-
-        def names(prefix: str, count: int) -> tuple[str, ...]:
-            return tuple(f"{prefix}{i}" for i in range(count))
-
-        return cls(
-            title=title,
-            global_states=names("g", game.n_global_states),
-            local_states=names("x", game.n_local_states),
-            global_actions=names("a", game.n_global_actions),
-            local_actions=names("a", game.n_local_actions),
-        )
+MEAN_TOLERANCE = 1e-8
+"""How far an entry of a reward table may be from the mean of its law."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,25 +39,30 @@ class TabularGame:
     Args:
         global_transition: P_g, float [s_g, a_g, s_g'], rows sum to 1.
         local_transition: P_l, float [s_l, s_g, a_l, s_l'], rows sum to 1.
-        global_reward: r_g, float [s_g, a_g].
-        local_reward: r_l, float [s_l, s_g, a_l]. Negative rewards are allowed; the papers' bounds assume a shift
-            that makes them nonnegative, which `reward_bound` accounts for.
+        global_reward: r_g, float [s_g, a_g]. Omitted: the means of `global_reward_law`.
+        local_reward: r_l, float [s_l, s_g, a_l]. Omitted: the means of `local_reward_law`. Negative rewards are
+            allowed; the papers' bounds assume a shift that makes them nonnegative, which `reward_bound` accounts for.
+        global_reward_law: law of r_g, with values [s_g, a_g, j]. Omitted: `global_reward` for certain.
+        local_reward_law: law of r_l, with values [s_l, s_g, a_l, j]. Omitted: `local_reward` for certain.
         discount: gamma in (0, 1).
         initial_global: law of s_g at time 0, float [s_g]. Omitted: uniform.
         initial_local: law of the local agents at time 0. Omitted: independent and uniform.
         labels: names for rendering. Omitted: numbered.
 
     Raises:
-        TypeError: an argument of the wrong type.
+        TypeError: an argument of the wrong type, or neither a reward nor its law.
         ValueError: wrong shape or rank, inconsistent sizes, non-finite entry, negative probability, a row that does
-            not sum to 1 within 1e-8, discount outside (0, 1). The message names array, rule, index and value.
+            not sum to 1 within 1e-8, rewards further than 1e-8 from the means of their law, discount outside (0, 1).
+            The message names array, rule, index and value.
     """
 
     global_transition: FloatArray
     local_transition: FloatArray
-    global_reward: FloatArray
-    local_reward: FloatArray
+    global_reward: FloatArray = OMITTED
+    local_reward: FloatArray = OMITTED
     discount: float
+    global_reward_law: RewardLaw | None = None
+    local_reward_law: RewardLaw | None = None
     initial_global: FloatArray = OMITTED
     initial_local: StartLaw = OMITTED
     labels: Labels = OMITTED
@@ -102,62 +85,37 @@ class TabularGame:
                 "local_transition must have equal first and last axes [s_l, s_g, a_l, s_l']; "
                 f"got shape {list(local_transition.shape)}"
             )
-        initial_global = self.initial_global if self.initial_global is not None else np.full(n_global, 1 / n_global)
-        self._set_frozen("global_transition", global_transition)
-        self._set_frozen("local_transition", local_transition)
-        self._set_frozen(
-            "global_reward", float_array("global_reward", self.global_reward, (n_global, n_global_actions))
-        )
-        self._set_frozen(
-            "local_reward", float_array("local_reward", self.local_reward, (n_local, n_global, n_local_actions))
-        )
-        self._set_frozen("initial_global", probability_array("initial_global", initial_global, (n_global,)))
-        self._check_discount()
-        self._check_initial_local()
-        self._check_labels()
+        set_frozen(self, "global_transition", global_transition)
+        set_frozen(self, "local_transition", local_transition)
+        self._set_reward("global_reward", self.global_reward, self.global_reward_law, (n_global, n_global_actions))
+        self._set_reward("local_reward", self.local_reward, self.local_reward_law, (n_local, n_global, n_local_actions))
+        complete(self, "tabular game")
 
-    def _set_frozen(self, name: str, array: FloatArray) -> None:
-        freeze(array)
-        object.__setattr__(self, name, array)
-
-    def _check_discount(self) -> None:
-        if isinstance(self.discount, bool) or not isinstance(self.discount, int | float | np.floating):
-            raise TypeError(f"discount must be a number; got {self.discount!r} ({type(self.discount).__name__})")
-        if not 0 < self.discount < 1:
-            raise ValueError(f"discount must lie strictly between 0 and 1; got {self.discount}")
-        object.__setattr__(self, "discount", float(self.discount))
-
-    def _check_initial_local(self) -> None:
-        law: Any = self.initial_local
+    def _set_reward(
+        self, name: str, table: npt.ArrayLike | None, law: RewardLaw | None, shape: tuple[int, ...]
+    ) -> None:
+        """Check a mean-reward table against its law, of which it is the mean where omitted."""
         if law is None:
-            law = FixedStart(np.full(self.n_local_states, 1 / self.n_local_states))
-        if not isinstance(law, FixedStart | DirichletStart):
-            raise TypeError(
-                f"initial_local must be FixedStart(probabilities) or DirichletStart(concentration); got {law!r}"
-            )
-        if law.n_states != self.n_local_states:
+            if table is None:
+                raise TypeError(f"{name} must be given unless {name}_law is")
+            set_frozen(self, name, float_array(name, table, shape))
+            return
+        if not isinstance(law, RewardLaw):
+            raise TypeError(f"{name}_law must be a RewardLaw; got {type(law).__name__}")
+        if law.mean.shape != shape:
             raise ValueError(
-                f"initial_local must have one entry per local state ({self.n_local_states}); got {law.n_states}"
+                f"{name}_law must hold one law per entry of {name}, {list(shape)}; "
+                f"its values have shape {list(law.values.shape)}"
             )
-        object.__setattr__(self, "initial_local", law)
-
-    def _check_labels(self) -> None:
-        labels: Any = self.labels if self.labels is not None else Labels.numbered(self)
-        if not isinstance(labels, Labels):
-            raise TypeError(f"labels must be a Labels object; got {labels!r}")
-        sizes = {
-            "global_states": self.n_global_states,
-            "local_states": self.n_local_states,
-            "global_actions": self.n_global_actions,
-            "local_actions": self.n_local_actions,
-        }
-        for field, size in sizes.items():
-            names = getattr(labels, field)
-            if not (isinstance(names, tuple) and all(isinstance(name, str) for name in names)):
-                raise TypeError(f"labels.{field} must be a tuple of strings; got {names!r}")
-            if len(names) != size:
-                raise ValueError(f"labels.{field} must hold {size} names; got {len(names)}: {names}")
-        object.__setattr__(self, "labels", labels)
+        means = float_array(name, table if table is not None else law.mean, shape)
+        off = np.abs(means - law.mean) > MEAN_TOLERANCE
+        if off.any():
+            index = first_index(off)
+            raise ValueError(
+                f"{name} must hold the means of {name}_law within {MEAN_TOLERANCE}; entry {list(index)} is "
+                f"{means[index]}, the mean {law.mean[index]}"
+            )
+        set_frozen(self, name, means)
 
     @property
     def n_global_states(self) -> int:
@@ -181,17 +139,27 @@ class TabularGame:
 
     @cached_property
     def reward_bound(self) -> float:
-        """r~ = r~_g + r~_l: the largest reward of one step, after shifting negative rewards up to zero."""
+        """r~ = r~_g + r~_l: the largest reward of one step, after shifting negative rewards up to zero.
 
-        def bound(rewards: FloatArray) -> float:
-            return float(rewards.max() - min(0.0, rewards.min()))
-
-        return bound(self.global_reward) + bound(self.local_reward)
+        Where there is a law, the largest and least rewards are those of its support.
+        """
+        return _bound(self.global_reward, self.global_reward_law) + _bound(self.local_reward, self.local_reward_law)
 
     @property
     def value_bound(self) -> float:
         """r~ / (1 - gamma): the range in which every discounted return of the shifted game lies."""
         return self.reward_bound / (1 - self.discount)
+
+    def dynamics(self) -> TabularDynamics:
+        """How the simulators pay and move."""
+        return TabularDynamics(
+            global_transition=self.global_transition,
+            local_transition=self.local_transition,
+            global_reward=self.global_reward,
+            local_reward=self.local_reward,
+            global_reward_law=self.global_reward_law,
+            local_reward_law=self.local_reward_law,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the game to a .npz file (plain arrays, no pickle)."""
@@ -209,6 +177,8 @@ class TabularGame:
             initial_local=parameters,
             title=np.str_(self.labels.title),
             **{f"label_{field}": np.array(getattr(self.labels, field), dtype=np.str_) for field in _NAME_FIELDS},
+            **_law_to_arrays("global_reward_law", self.global_reward_law),
+            **_law_to_arrays("local_reward_law", self.local_reward_law),
         )
 
     @classmethod
@@ -227,6 +197,8 @@ class TabularGame:
                 local_transition=data["local_transition"],
                 global_reward=data["global_reward"],
                 local_reward=data["local_reward"],
+                global_reward_law=_law_from_arrays("global_reward_law", data),
+                local_reward_law=_law_from_arrays("local_reward_law", data),
                 discount=float(data["discount"]),
                 initial_global=data["initial_global"],
                 initial_local=start_law_from_array(str(data["initial_local_kind"]), data["initial_local"]),
@@ -235,3 +207,21 @@ class TabularGame:
 
 
 _NAME_FIELDS = ("global_states", "local_states", "global_actions", "local_actions")
+
+
+def _bound(table: FloatArray, law: RewardLaw | None) -> float:
+    """The largest reward that may be paid, after shifting negative ones up to zero."""
+    if law is not None:
+        return shifted_bound(law.lowest, law.highest)
+    return shifted_bound(float(table.min()), float(table.max()))
+
+
+def _law_to_arrays(name: str, law: RewardLaw | None) -> dict[str, FloatArray]:
+    """A law as entries of a file; none without a law."""
+    return {} if law is None else {f"{name}_values": law.values, f"{name}_probabilities": law.probabilities}
+
+
+def _law_from_arrays(name: str, data: dict[str, npt.NDArray[Any]]) -> RewardLaw | None:
+    """Inverse of `_law_to_arrays`; files written before there were laws have none."""
+    parts = [f"{name}_values", f"{name}_probabilities"]
+    return RewardLaw(*(data[part] for part in parts)) if any(part in data for part in parts) else None

@@ -22,7 +22,7 @@ from kofn.envs.population import count_states, n_histograms, rank_histograms, un
 
 ObsMode = Literal["box", "discrete", "multidiscrete"]
 Summary = Literal["histogram", "states"]
-OBS_MODES = ("box", "discrete", "multidiscrete")
+OBS_MODES: tuple[ObsMode, ...] = ("box", "discrete", "multidiscrete")
 SUMMARIES = ("histogram", "states")
 Space = gymnasium.Space[Any]
 Observation = npt.NDArray[Any]
@@ -142,6 +142,12 @@ class GlobalEncoding:
         else:
             seen = one_hot(content, self.n_local_states).reshape(len(content), -1)
         return np.concatenate([one_hot(global_states, self.n_global_states), seen], axis=1)
+
+    def observe(self, global_states: IntArray, seen: IntArray) -> Observation:
+        """Fresh observations of agents with states `seen` [n_populations, size], one per population."""
+        return self.encode(
+            global_states, count_states(seen, self.n_local_states) if self.summary == "histogram" else seen
+        )
 
     def decode(self, observations: Observation) -> tuple[IntArray, IntArray]:
         """(global states [n_populations], histograms [n_populations, s_l]) of observations [n_populations, ...]."""

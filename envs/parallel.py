@@ -1,7 +1,8 @@
-"""PopulationEnv: any tabular game as a PettingZoo parallel environment.
+"""PopulationEnv: any game as a PettingZoo parallel environment.
 
-A thin dict view of `IndividualSimulator`. The global agent sees the histogram of all n local agents;
-`kofn.wrappers.SubsampleObservation` limits it to k of them.
+A thin dict view of a `Population` (`kofn.envs.interface`): agents kept one by one, with states of any kind. The global
+agent sees all n local agents (for finite states, their histogram); `kofn.wrappers.SubsampleObservation` limits it to k
+of them.
 """
 
 from collections.abc import Mapping
@@ -9,15 +10,17 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Discrete
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
 from kofn.envs.arrays import IntArray, integer, one_of
-from kofn.envs.game import TabularGame
-from kofn.envs.observations import GlobalEncoding, LocalEncoding, Observation, ObsMode, Space, one_hot
-from kofn.envs.render import Renderer, RenderMode, Scene
-from kofn.envs.simulator import IndividualSimulator, LocalTiming, Payment
+from kofn.envs.finite import make_population
+from kofn.envs.interface import GlobalObserver, LocalObserver, OpenGame, Simulator
+from kofn.envs.model import Game
+from kofn.envs.observations import Observation, ObsMode, Space, Summary
+from kofn.envs.render import RenderMode
+from kofn.envs.simulator import LocalTiming, Payment
 from kofn.envs.streams import Seed, Streams
 
 GLOBAL_AGENT = "global_0"
@@ -30,13 +33,15 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
 
     Agents are `global_0` and `local_0` .. `local_{n-1}`. Every agent receives the team reward r(s_t, a_t). Step number
     `max_cycles` truncates; nothing terminates. `infos["global_0"]` holds `reward_global` and `reward_local_mean` after
-    every step and, at the end, `team_return` (undiscounted) and `team_discounted_return`.
+    every step and, at the end, `team_return` (undiscounted) and `team_discounted_return`; some games add more.
+    `metadata["structured"]` says whether the reward is r_g + the mean of r_l, as the papers' learners assume.
 
     Args:
-        game: the game.
+        game: the game: a TabularGame, a GenerativeGame, a ContinuousGame, an AggregateGame, or any `OpenGame`.
         n_agents: n, number of local agents.
         max_cycles: horizon, steps per episode.
-        obs_mode: "box" (flat float32, one-hot), "discrete" or "multidiscrete"; see `kofn.envs.observations`.
+        obs_mode: "box" (flat float32; finite states one-hot), "discrete" or "multidiscrete"; see
+            `kofn.envs.observations`. Games with continuous states have "box" only.
         render_mode: None, "human" (needs pygame), "rgb_array" or "ansi".
         local_timing: "paper" (local agents move with the old global state) or "code" (with the new one; only to
             reproduce the authors' evaluation).
@@ -56,7 +61,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
 
     def __init__(
         self,
-        game: TabularGame,
+        game: Game | OpenGame,
         n_agents: int,
         *,
         max_cycles: int = 100,
@@ -65,39 +70,32 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         local_timing: LocalTiming = "paper",
         global_view: GlobalView = "all",
     ) -> None:
-        if not isinstance(game, TabularGame):
-            raise TypeError(f"game must be a TabularGame; got {type(game).__name__}")
         if render_mode is not None:
             one_of("render_mode", render_mode, self.metadata["render_modes"])
         self.game = game
         self.n_agents = integer("n_agents", n_agents, 1)
         self.max_cycles = integer("max_cycles", max_cycles, 1)
         self.render_mode = render_mode
-        self.metadata = {**type(self).metadata, "name": game.labels.title.replace(" ", "_")}
         self.obs_mode: ObsMode = obs_mode
         self.global_view = one_of("global_view", global_view, ("all", "none"))
-        self.simulator = IndividualSimulator(game, self.n_agents, local_timing=local_timing)
-        self._local_encoding = LocalEncoding(game.n_global_states, game.n_local_states, obs_mode)
-        self.global_encoding = self._global_encoding()
+        self._population = make_population(game, self.n_agents, obs_mode, local_timing)
+        self.simulator: Simulator = self._population.simulator
+        self.local_encoding: LocalObserver = self._population.local_observer
+        sight: tuple[int, Summary] = (self.n_agents, "histogram") if self.global_view == "all" else (0, "states")
+        self.global_encoding = self.global_observer(*sight)
+        title, structured = self._population.title, self._population.structured
+        self.metadata = {**type(self).metadata, "name": title.replace(" ", "_"), "structured": structured}
         self._spaces: dict[str, tuple[Space, Space]] = {}
         self._local_names = [f"local_{i}" for i in range(self.n_agents)]
         self.possible_agents = [GLOBAL_AGENT, *self._local_names]
         self.agents: list[str] = []
         self._seeded = False
         self._timestep = 0
-        self._renderer = Renderer(self.metadata["render_fps"])
+        self._renderer = self._population.renderer(self.metadata["render_fps"])
 
-    def _global_encoding(self) -> GlobalEncoding:
-        """How the global agent observes all n agents, or none."""
-        sizes = (self.game.n_global_states, self.game.n_local_states)
-        if self.global_view == "none":
-            return GlobalEncoding(*sizes, 0, "states", self.obs_mode)
-        return GlobalEncoding(*sizes, self.n_agents, "histogram", self.obs_mode)
-
-    @property
-    def local_encoding(self) -> LocalEncoding:
-        """How a local agent observes itself and the global state."""
-        return self._local_encoding
+    def global_observer(self, size: int, summary: Summary) -> GlobalObserver:
+        """How the global agent observes `size` local agents."""
+        return self._population.global_observer(size, summary)
 
     @property
     def discount(self) -> float:
@@ -123,7 +121,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
                 spaces: tuple[Space, Space] = self.global_encoding.space(), Discrete(self.game.n_global_actions)
             else:
                 self._local_index(agent)
-                spaces = self._local_encoding.space(), Discrete(self.game.n_local_actions)
+                spaces = self.local_encoding.space(), Discrete(self.game.n_local_actions)
             self._spaces[agent] = spaces
         return self._spaces[agent]
 
@@ -136,20 +134,12 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
     @cached_property
     def state_space(self) -> Space:
         """Space of `state()`: the global state and every individual's state."""
-        sizes = np.full(1 + self.n_agents, self.game.n_local_states)
-        sizes[0] = self.game.n_global_states
-        if self.obs_mode == "box":
-            return Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
-        return MultiDiscrete(sizes)
+        return self._population.state_space()
 
     def state(self) -> Observation:
-        """[s_g, s_1 .. s_n], one-hot float32 when `obs_mode="box"`, int64 otherwise."""
+        """[s_g, s_1 .. s_n]; finite states are one-hot float32 when `obs_mode="box"`, int64 otherwise."""
         self._check_started("state")
-        global_states, local_states = self.simulator.global_states, self.simulator.local_states[0]
-        if self.obs_mode != "box":
-            return np.concatenate([global_states, local_states])
-        individuals = one_hot(local_states, self.game.n_local_states).ravel()
-        return np.concatenate([one_hot(global_states, self.game.n_global_states).ravel(), individuals])
+        return self._population.state()
 
     def reset(
         self,
@@ -165,7 +155,9 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         self._team_return = 0.0
         self._team_discounted_return = 0.0
         self.agents = list(self.possible_agents)
-        return self._observations(), {agent: {} for agent in self.possible_agents}
+        infos: dict[str, Info] = {agent: {} for agent in self.possible_agents}
+        infos[GLOBAL_AGENT].update(self.simulator.info())
+        return self._observations(), infos
 
     def step(
         self, actions: Mapping[str, int]
@@ -235,6 +227,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         info: Info = {
             "reward_global": float(payment.global_reward[0]),
             "reward_local_mean": float(payment.local_reward_mean[0]),
+            **self.simulator.info(),
         }
         if truncated:
             info["team_return"] = self._team_return
@@ -244,28 +237,23 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
     def _observations(self) -> dict[str, Observation]:
         """Fresh observations of all agents."""
         simulator = self.simulator
-        rows = self._local_encoding.encode(simulator.local_states[0], simulator.global_states)
+        rows = self.local_encoding.encode(simulator.local_states[0], simulator.global_states)
         observations = dict(zip(self._local_names, rows, strict=True))
-        content = simulator.counts() if self.global_view == "all" else np.empty((1, 0), dtype=np.int64)
-        seen = self.global_encoding.encode(simulator.global_states, content)
+        seen = self.global_encoding.observe(
+            simulator.global_states, simulator.local_states[:, : self.global_encoding.size]
+        )
         return {GLOBAL_AGENT: seen[0], **observations}
 
     def render(self) -> Any:
         """A frame in the current `render_mode`: image array, text, or None ("human")."""
         return self.render_scene(self.scene())
 
-    def scene(self, sampled: IntArray | None = None) -> Scene:
-        """What is to be drawn now; `sampled` holds the counts [s_l] of the agents the global agent sees."""
+    def scene(self, sampled: IntArray | None = None) -> Any:
+        """What is to be drawn now; `sampled` [k] numbers the agents that the global agent sees, None: all."""
         self._check_started("render")
-        return Scene(
-            labels=self.game.labels,
-            global_state=int(self.simulator.global_states[0]),
-            counts=self.simulator.counts()[0],
-            sampled=sampled,
-            timestep=self._timestep,
-        )
+        return self._population.scene(sampled, self._timestep)
 
-    def render_scene(self, scene: Scene) -> Any:
+    def render_scene(self, scene: Any) -> Any:
         """Draw a scene in the current `render_mode`."""
         return self._renderer.render(scene, self.render_mode)
 

@@ -26,9 +26,9 @@ from kofn.envs.arrays import (
     restore_frozen,
 )
 from kofn.envs.files import naming_damage, read_table, write_table
-from kofn.envs.game import TabularGame
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.model import Game
 from kofn.envs.population import n_histograms, rank_histograms
-from kofn.envs.simulator import cumulative_thresholds, sample_rows
 
 GLOBAL_POLICY_NAMES = ("uniform", "keep")
 LOCAL_POLICY_NAMES = ("uniform", "stay")
@@ -119,7 +119,7 @@ class GlobalPolicy:
                 f"histograms must count the k={self.k} agents seen; row {list(index)} is {histograms[index].tolist()}"
             )
 
-    def check_fits(self, game: TabularGame, n_agents: int | None = None) -> None:
+    def check_fits(self, game: Game, n_agents: int | None = None) -> None:
         """Raise ValueError unless the policy's sizes are those of the game, and k <= n_agents."""
         found = (self.n_global_states, self.n_local_states, self.n_actions)
         wanted = (game.n_global_states, game.n_local_states, game.n_global_actions)
@@ -131,18 +131,17 @@ class GlobalPolicy:
             raise ValueError(f"the global policy observes k={self.k} agents, more than n_agents={n_agents}")
 
     @classmethod
-    def constant(cls, game: TabularGame, k: int, action: int) -> "GlobalPolicy":
+    def constant(cls, game: Game, k: int, action: int) -> "GlobalPolicy":
         """The same action whatever is seen."""
         action = integer("action", action, 0, game.n_global_actions - 1)
         return _global_actions(game, k, np.full(game.n_global_states, action))
 
     @classmethod
-    def named(cls, name: str, game: TabularGame, k: int) -> "GlobalPolicy":
+    def named(cls, name: str, game: Game, k: int) -> "GlobalPolicy":
         """Policy "uniform" or "keep" (the action most likely to keep s_g); raises ValueError for another name."""
         one_of("global_policy", name, GLOBAL_POLICY_NAMES)
         if name == "keep":
-            states = np.arange(game.n_global_states)
-            return _global_actions(game, k, game.global_transition[states, :, states].argmax(axis=1))
+            return _global_actions(game, k, _staying(game, "global_transition", name))
         shape = (game.n_global_states, n_histograms(k, game.n_local_states), game.n_global_actions)
         return cls(
             table=np.full(shape, 1 / game.n_global_actions),
@@ -203,9 +202,9 @@ class LocalPolicy:
             return np.asarray(rows.argmax(axis=-1))
         return sample_rows(rng.random(rows.shape[:-1]), cumulative_thresholds(rows))
 
-    def check_fits(self, game: TabularGame) -> None:
+    def check_fits(self, game: Game) -> None:
         """Raise ValueError unless the policy's sizes are those of the game."""
-        wanted = game.local_reward.shape
+        wanted = (game.n_local_states, game.n_global_states, game.n_local_actions)
         if self.table.shape != wanted:
             raise ValueError(
                 f"the local policy must match the game's [|S_l|, |S_g|, |A_l|] = {list(wanted)}; "
@@ -221,13 +220,13 @@ class LocalPolicy:
         return cls(np.eye(n_actions)[_action_table(table, table.shape[1], n_actions)])
 
     @classmethod
-    def named(cls, name: str, game: TabularGame) -> "LocalPolicy":
+    def named(cls, name: str, game: Game) -> "LocalPolicy":
         """Policy "uniform" or "stay" (the action most likely to keep s_l); raises ValueError for another name."""
         one_of("local_policy", name, LOCAL_POLICY_NAMES)
         if name == "uniform":
-            return cls(np.full(game.local_reward.shape, 1 / game.n_local_actions))
-        states = np.arange(game.n_local_states)
-        return cls.from_actions(game.local_transition[states, :, :, states].argmax(axis=-1), game.n_local_actions)
+            shape = (game.n_local_states, game.n_global_states, game.n_local_actions)
+            return cls(np.full(shape, 1 / game.n_local_actions))
+        return cls.from_actions(_staying(game, "local_transition", name), game.n_local_actions)
 
     def save(self, path: str | Path) -> None:
         """Write to .npz or .json (by the suffix), without pickle; raises ValueError for another suffix."""
@@ -241,7 +240,7 @@ class LocalPolicy:
             return cls(data["table"])
 
 
-def as_global_policy(policy: GlobalPolicy | str | npt.ArrayLike, game: TabularGame, k: int) -> GlobalPolicy:
+def as_global_policy(policy: GlobalPolicy | str | npt.ArrayLike, game: Game, k: int) -> GlobalPolicy:
     """A policy given as object, name or table, checked against the game and k."""
     if isinstance(policy, str):
         return GlobalPolicy.named(policy, game, k)
@@ -255,7 +254,7 @@ def as_global_policy(policy: GlobalPolicy | str | npt.ArrayLike, game: TabularGa
     return policy
 
 
-def as_local_policy(policy: LocalPolicy | str | npt.ArrayLike, game: TabularGame) -> LocalPolicy:
+def as_local_policy(policy: LocalPolicy | str | npt.ArrayLike, game: Game) -> LocalPolicy:
     """A policy given as object, name or table, checked against the game."""
     if isinstance(policy, str):
         return LocalPolicy.named(policy, game)
@@ -265,7 +264,16 @@ def as_local_policy(policy: LocalPolicy | str | npt.ArrayLike, game: TabularGame
     return policy
 
 
-def _global_actions(game: TabularGame, k: int, actions: IntArray) -> GlobalPolicy:
+def _staying(game: Game, table: str, policy: str) -> IntArray:
+    """The action most likely to keep each state, int64 [s_g] or [s_l, s_g]; read off the transition table."""
+    transition: FloatArray | None = getattr(game, table, None)
+    if transition is None:
+        raise ValueError(f"{policy!r} needs the game's {table}, which a {type(game).__name__} lacks; see sampled_game")
+    states = np.arange(len(transition))
+    return np.asarray(transition[states, ..., states].argmax(axis=-1))
+
+
+def _global_actions(game: Game, k: int, actions: IntArray) -> GlobalPolicy:
     """The policy that plays actions [s_g] whatever it sees of the local agents."""
     n_columns = n_histograms(k, game.n_local_states)
     return GlobalPolicy(

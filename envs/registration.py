@@ -7,7 +7,6 @@ registering imports nothing.
 
 import difflib
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,7 @@ import gymnasium
 import pettingzoo
 
 from kofn.envs.game import TabularGame
+from kofn.envs.observations import OBS_MODES, ObsMode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,19 +26,31 @@ class Defaults:
         n_agents: n, number of local agents.
         max_cycles: horizon, steps per episode.
         k: number of local agents the global agent sees.
+        obs_modes: observation modes it has; games with continuous states have "box" only.
     """
 
     n_agents: int
     max_cycles: int
     k: int
+    obs_modes: tuple[ObsMode, ...] = OBS_MODES
 
 
-GAMES: dict[str, int] = {"warehouse_dispatch": 0}
+GAMES: dict[str, int] = {
+    "cluster_line": 0,
+    "constrained_exploration": 0,
+    "federated_optimization": 0,
+    "formation": 0,
+    "gaussian_squeeze": 0,
+    "gaussian_squeeze_native": 0,
+    "warehouse_dispatch": 0,
+}
 """Names of the registered games and the version of each; the module of a game is `kofn.envs.<name>`."""
 
 VIEWS = {
     "kofn/GlobalBestResponse-v0": "kofn.wrappers.best_response:GlobalBestResponse",
     "kofn/LocalBestResponse-v0": "kofn.wrappers.best_response:LocalBestResponse",
+    "kofn/ReplicaChain-v0": "kofn.wrappers.replica_chain:ReplicaChain",
+    "kofn/HistogramChain-v0": "kofn.wrappers.histogram_chain:HistogramChain",
 }
 """Single-agent views registered with Gymnasium."""
 
@@ -61,14 +73,29 @@ def game_module(name: str) -> ModuleType:
     return importlib.import_module(f"kofn.envs.{name}")
 
 
+def registered_game(name: str) -> Any:
+    """A registered game at its default parameters: a TabularGame or, without arrays, an `OpenGame`."""
+    return game_module(name).game()
+
+
 def as_game(game: TabularGame | str) -> TabularGame:
-    """A game given as object or registered name."""
+    """A game of arrays, given as object or registered name.
+
+    Raises:
+        TypeError: neither, or a game without arrays.
+        ValueError: unknown name.
+    """
     if isinstance(game, TabularGame):
         return game
     if not isinstance(game, str):
         raise TypeError(f"game must be a TabularGame or a registered name; got {type(game).__name__}")
-    make_game: Callable[[], TabularGame] = game_module(game).game
-    return make_game()
+    made = registered_game(game)
+    if not isinstance(made, TabularGame):
+        raise TypeError(
+            f"game must have arrays (a TabularGame); {game!r} is of type {type(made).__name__}, which has none: "
+            "it is played as an environment"
+        )
+    return made
 
 
 def default_sizes(game: TabularGame | str) -> Defaults | None:

@@ -1,6 +1,7 @@
-"""Frames of a population: a picture (`kofn.envs.picture`), a text table, or a window that shows the picture.
+"""Frames of a population: a picture, a text table, or a window that shows the picture.
 
-A frame is a function of its `Scene`: nothing is drawn at random.
+A frame is a function of its `Scene`: nothing is drawn at random. Names tell where local states lie, on a ring
+(`kofn.envs.picture`), a grid or a scale; see `kofn.envs.picture_layout`.
 """
 
 import math
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import IntArray, integer, one_of
-from kofn.envs.game import Labels
+from kofn.envs.model import Labels
+from kofn.envs.picture_layout import cells, layout, marked_states
 
 Image = npt.NDArray[np.uint8]
 MODES = ("human", "rgb_array", "ansi")
@@ -44,6 +46,11 @@ class Scene:
     def dispatcher_zone(self) -> int | None:
         """The local state at which the global agent stands; None when global states are no places on that map."""
         return self.global_state if self.labels.global_states == self.labels.local_states else None
+
+    @property
+    def marked(self) -> IntArray:
+        """Local states that the global state marks, int64 [any]."""
+        return marked_states(self.labels, self.global_state)
 
     @property
     def global_caption(self) -> str:
@@ -88,10 +95,8 @@ class Renderer:
             )
         one_of("render_mode", mode, MODES)
         if mode == "ansi":
-            return table(scene)
-        from kofn.envs.picture import picture  # noqa: PLC0415 - loads matplotlib, which nothing else here needs
-
-        image = picture(scene)
+            return grid_table(scene) if layout(scene.labels) == "grid" else table(scene)
+        image = _picture(scene)
         if mode == "rgb_array":
             return image
         if self._window is None:
@@ -107,6 +112,14 @@ class Renderer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_window": None}
+
+
+def _picture(scene: Scene) -> Image:
+    """The scene as an image."""
+    from kofn.envs import picture, picture_columns, picture_grid  # noqa: PLC0415 - matplotlib, which nothing else needs
+
+    pictures = {"grid": picture_grid.picture, "columns": picture_columns.picture, "ring": picture.picture}
+    return pictures[layout(scene.labels)](scene)
 
 
 class _Window:
@@ -147,15 +160,36 @@ def table(scene: Scene) -> str:
     widths = [max(map(len, column)) for column in columns]
     largest = max(int(counts.max()), 1)
     bars = ["", *("#" * math.ceil(BAR_WIDTH * int(count) / largest) for count in counts), ""]
-    lines = [
+    lines = _headlines(scene)
+    for row, (entries, bar) in enumerate(zip(zip(*columns, strict=True), bars, strict=True)):
+        marker = ">" if row - 1 in scene.marked else " "
+        numbers = (entry.rjust(width) for entry, width in zip(entries[1:], widths[1:], strict=True))
+        lines.append("  ".join([f"{marker} {entries[0].ljust(widths[0])}", *numbers, bar]).rstrip())
+    return "\n".join(lines)
+
+
+def grid_table(scene: Scene) -> str:
+    """The scene as a text grid: agents per cell, sampled ones before them; cells the global state marks in brackets."""
+    places = cells(scene.labels)
+    assert places is not None  # the layout was found to be a grid
+    entries = np.full(places.max(axis=0) + 1, "", dtype=object)
+    sampled = scene.sampled if scene.sampled is not None else np.zeros_like(scene.counts)
+    words = [f"{seen:,}/{count:,}" if seen else f"{count:,}" for seen, count in zip(sampled, scene.counts, strict=True)]
+    width = max(map(len, words))
+    for state, (row, column) in enumerate(places):
+        left, right = "[]" if state in scene.marked else "  "
+        entries[row, column] = f"{left}{words[state].rjust(width)}{right}"
+    margin = len(str(len(entries)))
+    header = "".join([" " * margin, *(f"{column:>{width + 2}} " for column in range(entries.shape[1]))])
+    rows = [" ".join([f"{row:>{margin}}", *line]) for row, line in enumerate(entries)]
+    return "\n".join([*_headlines(scene), *(line.rstrip() for line in (header, *rows))])
+
+
+def _headlines(scene: Scene) -> list[str]:
+    return [
         f"{scene.labels.title} | step {scene.timestep} | {scene.global_caption}: {scene.global_name}",
         scene.view,
     ]
-    for row, (cells, bar) in enumerate(zip(zip(*columns, strict=True), bars, strict=True)):
-        marker = ">" if row - 1 == scene.dispatcher_zone else " "
-        numbers = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
-        lines.append("  ".join([f"{marker} {cells[0].ljust(widths[0])}", *numbers, bar]).rstrip())
-    return "\n".join(lines)
 
 
 def _thousands(numbers: Sequence[Any]) -> list[str]:

@@ -5,23 +5,34 @@ One step, with the OLD global state in everything a local agent does (paper, Sec
     pay     r_g(s_g, a_g) + (1/n) sum_i r_l(s_i, s_g, a_i)
     move    s_g' ~ P_g(. | s_g, a_g)        s_i' ~ P_l(. | s_i, s_g, a_i), independently
 
-When all local agents follow one policy, the counts c_x = #{i : s_i = x} are a Markov chain of their own. A lumped step
-draws it exactly: N[x, a] ~ Multinomial(c_x, pi_l(. | x, s_g)) agents take action a in state x, and
-Multinomial(N[x, a], P_l(. | x, s_g, a)) of them move; its cost does not depend on the number of agents.
+When all local agents follow one policy, the counts c_x = #{i : s_i = x} are a Markov chain of their own, and a lumped
+simulator keeps nothing else. For a game given as arrays its cost does not depend on the number of agents; for a game
+given as functions every agent is drawn. `kofn.envs.dynamics` pays and moves, and draws stochastic rewards.
 
 `local_timing="code"` moves local agents with the NEW global state, as the authors' evaluation code does. It exists only
 to reproduce their figures.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
-from kofn.envs.game import TabularGame
+from kofn.envs.dynamics import Draws
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.model import Game
 from kofn.envs.population import MAX_AGENTS, conditional_probabilities, count_states, sample_multinomial
 from kofn.envs.streams import Streams
+
+__all__ = [
+    "IndividualSimulator",
+    "LocalTiming",
+    "LumpedSimulator",
+    "Payment",
+    "cumulative_thresholds",
+    "sample_rows",
+]
 
 LocalTiming = Literal["paper", "code"]
 
@@ -31,8 +42,8 @@ class Payment:
     """What one step paid, per population.
 
     Attributes:
-        global_reward: r_g(s_g, a_g), float [n_populations].
-        local_reward_mean: (1/n) sum_i r_l(s_i, s_g, a_i), float [n_populations].
+        global_reward: r_g(s_g, a_g), or what was drawn from its law, float [n_populations].
+        local_reward_mean: (1/n) sum_i r_l(s_i, s_g, a_i) of the rewards paid, float [n_populations].
     """
 
     global_reward: FloatArray
@@ -44,54 +55,31 @@ class Payment:
         return self.global_reward + self.local_reward_mean
 
 
-def sample_rows(uniforms: FloatArray, thresholds: FloatArray) -> IntArray:
-    """Categorical draws by inversion.
-
-    Args:
-        uniforms: float [...], in [0, 1).
-        thresholds: `cumulative_thresholds` of the distributions, [..., n_outcomes - 1].
-
-    Returns:
-        Outcomes, int64 [...].
-    """
-    outcomes = np.zeros(uniforms.shape, dtype=np.int64)
-    for j in range(thresholds.shape[-1]):
-        outcomes += uniforms >= thresholds[..., j]
-    return outcomes
-
-
-def cumulative_thresholds(probabilities: FloatArray) -> FloatArray:
-    """Cumulative sums without the last column; 1 from the last possible outcome on, so none is ever overshot."""
-    cumulative = np.cumsum(probabilities, axis=-1)
-    later_mass = np.cumsum(probabilities[..., ::-1], axis=-1)[..., ::-1]
-    return np.where(later_mass[..., 1:] > 0, cumulative[..., :-1], 1.0)
-
-
 class _Simulator:
     """What both simulators share: the game, the global state and its moves."""
 
     global_states: IntArray
 
     def __init__(
-        self, game: TabularGame, n_agents: int, *, n_populations: int = 1, local_timing: LocalTiming = "paper"
+        self, game: Game, n_agents: int, *, n_populations: int = 1, local_timing: LocalTiming = "paper"
     ) -> None:
         self.game = game
+        self.dynamics = game.dynamics()
         self.n_agents = integer("n_agents", n_agents, 0, MAX_AGENTS)
         self.n_populations = integer("n_populations", n_populations, 1)
         self.local_timing = one_of("local_timing", local_timing, ("paper", "code"))
-        self._global_thresholds = cumulative_thresholds(game.global_transition)
         self._initial_thresholds = cumulative_thresholds(game.initial_global)
 
     def _start_global(self, streams: Streams) -> None:
-        self._streams = streams
+        self._global_draws = Draws(streams.global_moves, streams.rewards)
+        self._local_draws = Draws(streams.local_moves, streams.rewards)
         self.global_states = sample_rows(streams.start.random(self.n_populations), self._initial_thresholds)
 
-    def _move_global(self, actions: IntArray) -> IntArray:
-        """Move every global state; returns the states that local agents see while moving."""
+    def _step_global(self, actions: IntArray) -> tuple[FloatArray, IntArray, IntArray]:
+        """Pay and move every global state; returns r_g and the states that local agents see when paid and moving."""
         old = self.global_states
-        uniforms = self._streams.global_moves.random(self.n_populations)
-        self.global_states = sample_rows(uniforms, self._global_thresholds[old, actions])
-        return old if self.local_timing == "paper" else self.global_states
+        rewards, self.global_states = self.dynamics.step_global(self._global_draws, old, actions)
+        return rewards, old, old if self.local_timing == "paper" else self.global_states
 
 
 class IndividualSimulator(_Simulator):
@@ -106,21 +94,11 @@ class IndividualSimulator(_Simulator):
     Attributes:
         global_states: int64 [n_populations].
         local_states: int64 [n_populations, n_agents].
-        local_rewards: r_l of each agent in the last step, float [n_populations, n_agents].
+        local_rewards: what each agent was paid in the last step, float [n_populations, n_agents].
     """
 
     local_states: IntArray
     local_rewards: FloatArray
-
-    def __init__(
-        self, game: TabularGame, n_agents: int, *, n_populations: int = 1, local_timing: LocalTiming = "paper"
-    ) -> None:
-        super().__init__(game, n_agents, n_populations=n_populations, local_timing=local_timing)
-        thresholds = cumulative_thresholds(game.local_transition)
-        # One contiguous column per threshold, indexed by the flat (s_l, s_g, a_l).
-        columns = np.moveaxis(thresholds, -1, 0).reshape(thresholds.shape[-1], game.local_reward.size)
-        self._threshold_columns = np.ascontiguousarray(columns)
-        self._flat_local_reward = game.local_reward.ravel()
 
     def reset(self, streams: Streams) -> None:
         """Draw new starts; all later randomness comes from `streams`."""
@@ -140,29 +118,28 @@ class IndividualSimulator(_Simulator):
             global_actions: int64 [n_populations].
             local_actions: int64 [n_populations, n_agents].
         """
-        paid_at = self._flat_index(self.global_states, local_actions)
-        self.local_rewards = self._flat_local_reward[paid_at]
-        payment = Payment(
-            self.game.global_reward[self.global_states, global_actions],
-            self.local_rewards.sum(axis=1) / max(self.n_agents, 1),
+        global_reward, old, seen = self._step_global(global_actions)
+        paid_at = old[:, None]
+        seen_by_all = paid_at if seen is old else seen[:, None]
+        self.local_rewards, self.local_states = self.dynamics.step_local(
+            self._local_draws, self.local_states, paid_at, local_actions, seen=seen_by_all
         )
-        seen = self._move_global(global_actions)
-        moved_at = paid_at if self.local_timing == "paper" else self._flat_index(seen, local_actions)
-        uniforms = self._streams.local_moves.random(self.local_states.shape)
-        moved = np.zeros_like(self.local_states)
-        for column in self._threshold_columns:
-            moved += uniforms >= column[moved_at]
-        self.local_states = moved
-        return payment
+        self._global_reward = global_reward
+        return Payment(global_reward, self.local_rewards.sum(axis=1) / max(self.n_agents, 1))
 
-    def _flat_index(self, global_states: IntArray, local_actions: IntArray) -> IntArray:
-        """Row of (s_l, s_g, a_l) in the flattened local tables, [n_populations, n_agents]."""
-        n_global, n_actions = self.game.n_global_states, self.game.n_local_actions
-        return (self.local_states * n_global + global_states[:, None]) * n_actions + local_actions
+    def sampled_reward(self, sampled: IntArray) -> FloatArray:
+        """r_D of the last step, float [n_populations]: r_g + the mean of r_l over the agents `sampled` [k]."""
+        return np.asarray(self._global_reward + self.local_rewards[:, sampled].mean(axis=1))
+
+    def info(self) -> dict[str, Any]:
+        """Nothing besides rewards."""
+        return {}
 
 
 class LumpedSimulator(_Simulator):
     """Populations kept as counts; exact in law when all local agents share one policy, at any number of agents.
+
+    A step costs O(1) in n for a game given as arrays and O(n) for one given as functions.
 
     Args:
         game: the game.
@@ -179,12 +156,6 @@ class LumpedSimulator(_Simulator):
     counts: IntArray
     start_laws: FloatArray
 
-    def __init__(
-        self, game: TabularGame, n_agents: int, *, n_populations: int = 1, local_timing: LocalTiming = "paper"
-    ) -> None:
-        super().__init__(game, n_agents, n_populations=n_populations, local_timing=local_timing)
-        self._conditional_moves = conditional_probabilities(game.local_transition)
-
     def reset(self, streams: Streams) -> None:
         """Draw new starts; all later randomness comes from `streams`."""
         self._start_global(streams)
@@ -199,24 +170,15 @@ class LumpedSimulator(_Simulator):
             global_actions: int64 [n_populations].
             local_policy: pi_l, float [s_l, s_g, a_l], rows sum to 1.
         """
-        choices = conditional_probabilities(local_policy).swapaxes(0, 1)[self.global_states]
-        actions = sample_multinomial(self._streams.local_moves, self.counts, choices)
-        rewards = self.game.local_reward.swapaxes(0, 1)[self.global_states]
-        payment = Payment(
-            self.game.global_reward[self.global_states, global_actions],
-            np.einsum("bxa,bxa->b", actions, rewards) / max(self.n_agents, 1),
-        )
-        self._move_local(actions, self._move_global(global_actions))
-        return payment
+        return self.step_choices(global_actions, local_policy.swapaxes(0, 1)[self.global_states])
 
-    def _move_local(self, actions: IntArray, seen: IntArray) -> None:
-        """Move the agents counted in `actions` [n_populations, s_l, a_l]; empty cells cost nothing."""
-        population, state, action = np.nonzero(actions)
-        moves = sample_multinomial(
-            self._streams.local_moves,
-            actions[population, state, action],
-            self._conditional_moves[state, seen[population], action],
-        )
-        self.counts = np.stack(
-            [np.bincount(population, moves[:, y], self.n_populations) for y in range(self.game.n_local_states)], axis=1
-        ).astype(np.int64)
+    def step_choices(self, global_actions: IntArray, choices: FloatArray) -> Payment:
+        """Pay and move once, every local agent acting by the law of its population and state.
+
+        Args:
+            global_actions: int64 [n_populations].
+            choices: float [n_populations, s_l, a_l]; rows of empty states are not read.
+        """
+        global_reward, old, seen = self._step_global(global_actions)
+        totals, self.counts = self.dynamics.step_crowd(self._local_draws, self.counts, old, choices, seen=seen)
+        return Payment(global_reward, totals / max(self.n_agents, 1))

@@ -16,20 +16,21 @@ Seed = int | Sequence[int] | np.random.SeedSequence | None
 
 @dataclass(frozen=True)
 class Streams:
-    """One generator per purpose: episode starts, global moves, local moves, sampling of agents, stochastic policies."""
+    """One generator per purpose: starts, global moves, local moves, samples of agents, policies, stochastic rewards."""
 
     start: np.random.Generator
     global_moves: np.random.Generator
     local_moves: np.random.Generator
     sampling: np.random.Generator
     policy: np.random.Generator
+    rewards: np.random.Generator
 
     @classmethod
     def from_seed(cls, seed: Seed) -> "Streams":
         """Streams of a seed; the same seed gives the same streams."""
         root = seed_sequence(seed)
         # Children are named by position, not by `spawn`, which would change the sequence it is called on.
-        return cls(*(np.random.default_rng(child(root, index)) for index in range(5)))
+        return cls(*(np.random.default_rng(child(root, index)) for index in range(6)))
 
 
 def seed_sequence(seed: Seed) -> np.random.SeedSequence:

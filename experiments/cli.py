@@ -8,7 +8,7 @@ import tyro
 
 from kofn.agents import AlternatingMARL, Proposal, evaluate
 from kofn.envs import GAMES, game_id
-from kofn.envs.registration import as_game, default_sizes
+from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import LocalTiming
 from kofn.experiments.config import EnvsConfig, EvaluateConfig, TrainConfig
 from kofn.experiments.tables import EVALUATION_HEADER, evaluation_row, history_table, outcome_lines, text_table
@@ -93,9 +93,10 @@ def _evaluate(config: EvaluateConfig) -> int:
 def _envs() -> int:
     rows = []
     for name in GAMES:
-        game, defaults = as_game(name), default_sizes(name)
+        game, defaults = registered_game(name), default_sizes(name)
         assert defaults is not None  # a registered name
-        states = f"{game.n_global_states} / {game.n_local_states}"
+        finite = hasattr(game, "n_local_states")
+        states = f"{game.n_global_states} / {game.n_local_states}" if finite else "continuous"
         actions = f"{game.n_global_actions} / {game.n_local_actions}"
         sizes = [str(size) for size in (defaults.n_agents, defaults.k, defaults.max_cycles)]
         rows.append([name, game_id(name), states, actions, *sizes, f"{game.discount}"])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from kofn.agents import Proposal
 from kofn.envs.files import write_atomically
-from kofn.envs.game import TabularGame
+from kofn.envs.model import Game
 from kofn.experiments.trajectory import Trajectory, global_state_is_place
 
 BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -71,7 +71,7 @@ def _legend_without_repeats(axes: Axes) -> None:
     axes.legend(list(unique.values()), list(unique), fontsize="small", loc="best")
 
 
-def occupancy_figure(trajectory: Trajectory, game: TabularGame, title: str) -> Figure:
+def occupancy_figure(trajectory: Trajectory, game: Game, title: str) -> Figure:
     """Heatmap of the share of agents in each local state over time, with the global agent and the true mode.
 
     Where global states are places (as in the warehouse), the global agent's place and its choice lie on the heatmap;
@@ -104,7 +104,7 @@ def occupancy_figure(trajectory: Trajectory, game: TabularGame, title: str) -> F
     return figure
 
 
-def _draw_global_states(axes: Axes, trajectory: Trajectory, game: TabularGame) -> None:
+def _draw_global_states(axes: Axes, trajectory: Trajectory, game: Game) -> None:
     steps = np.arange(len(trajectory.global_states))
     axes.step(steps, trajectory.global_states, where="mid", color=BLUE, label="global agent's state")
     axes.set_yticks(range(game.n_global_states), game.labels.global_states)

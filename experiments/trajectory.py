@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kofn.envs.arrays import BoolArray, IntArray
-from kofn.envs.game import TabularGame
+from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import sample_without_replacement
 from kofn.envs.simulator import LumpedSimulator
@@ -39,7 +39,7 @@ class Trajectory:
 
 
 def record_rollout(
-    game: TabularGame,
+    game: Game,
     global_policy: GlobalPolicy,
     local_policy: LocalPolicy,
     n_agents: int,
@@ -66,12 +66,12 @@ def record_rollout(
     )
 
 
-def global_state_is_place(game: TabularGame) -> bool:
+def global_state_is_place(game: Game) -> bool:
     """Whether global states are the local states, by name: the global agent stands where local agents stand."""
     return game.labels.global_states == game.labels.local_states
 
 
-def trajectory_csv(trajectory: Trajectory, game: TabularGame) -> str:
+def trajectory_csv(trajectory: Trajectory, game: Game) -> str:
     """The trajectory as CSV text, one line per step."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,6 +1,16 @@
-"""What one sees, and whose view it is: k-of-n observation and single-agent views of a game."""
+"""What one sees, and whose view it is: k-of-n observation, single-agent views of a game, and its chained MDPs."""
 
 from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse
+from kofn.wrappers.finite_mdp import FiniteMDP
+from kofn.wrappers.histogram_chain import HistogramChain
+from kofn.wrappers.replica_chain import ReplicaChain
 from kofn.wrappers.subsample import SubsampleObservation
 
-__all__ = ["GlobalBestResponse", "LocalBestResponse", "SubsampleObservation"]
+__all__ = [
+    "FiniteMDP",
+    "GlobalBestResponse",
+    "HistogramChain",
+    "LocalBestResponse",
+    "ReplicaChain",
+    "SubsampleObservation",
+]

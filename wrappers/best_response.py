@@ -20,7 +20,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
 from kofn.envs.arrays import integer, one_of
-from kofn.envs.game import TabularGame
+from kofn.envs.model import Game
 from kofn.envs.observations import GlobalEncoding, Observation, ObsMode, Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.render import RenderMode
@@ -37,7 +37,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
     Observation: [s_g, histogram of k agents drawn afresh] in `obs_mode`; action: a_g; reward: r(s_t, a_t).
 
     Args:
-        game: a TabularGame or the name of a registered game.
+        game: a TabularGame, a GenerativeGame or the name of a registered game.
         n_agents: n; omitted: the registered game's default.
         k: agents seen each step; omitted: all n.
         local_policy: LocalPolicy, table [s_l, s_g, a_l], or "uniform" or "stay".
@@ -53,7 +53,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
 
     def __init__(
         self,
-        game: TabularGame | str,
+        game: Game | str,
         *,
         n_agents: int | None = None,
         k: int | None = None,
@@ -121,7 +121,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
     `info["others"]` says what the other agents do. Reward: the whole team's r(s_t, a_t).
 
     Args:
-        game: a TabularGame or the name of a registered game.
+        game: a TabularGame, a GenerativeGame or the name of a registered game.
         n_agents: n; omitted: the registered game's default.
         k: agents the global policy sees; omitted: the policy's own k, 1 for a named policy (which heeds none), n for
             a table.
@@ -140,7 +140,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
 
     def __init__(
         self,
-        game: TabularGame | str,
+        game: Game | str,
         *,
         n_agents: int | None = None,
         k: int | None = None,

@@ -13,10 +13,12 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
-from kofn.envs.game import TabularGame
+from kofn.envs.dynamics import Draws
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.model import Game
 from kofn.envs.observations import OBS_MODES, LocalEncoding, Observation, ObsMode, Space, one_hot
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.simulator import LumpedSimulator, Payment, cumulative_thresholds, sample_rows
+from kofn.envs.simulator import LumpedSimulator, Payment
 from kofn.envs.streams import Streams
 
 
@@ -46,12 +48,11 @@ class TaggedAgent:
 
     others = "keep local_policy"
 
-    def __init__(self, game: TabularGame, n_agents: int, local_policy: LocalPolicy, obs_mode: ObsMode) -> None:
+    def __init__(self, game: Game, n_agents: int, local_policy: LocalPolicy, obs_mode: ObsMode) -> None:
         self._game = game
         self._n_agents = n_agents
         self._local_policy = local_policy
         self._encoding = LocalEncoding(game.n_global_states, game.n_local_states, obs_mode)
-        self._thresholds = cumulative_thresholds(game.local_transition)
         self.simulator = LumpedSimulator(game, n_agents - 1)
         self.observation_space = self._encoding.space()
         self.action_space: Space = Discrete(game.n_local_actions)
@@ -59,7 +60,7 @@ class TaggedAgent:
     def reset(self, streams: Streams) -> None:
         """Start the others, then the agent itself from the same episode's law."""
         self.simulator.reset(streams)
-        self._streams = streams
+        self._draws = Draws(streams.policy, streams.rewards)
         uniforms = streams.policy.random(1)
         self._state = sample_rows(uniforms, cumulative_thresholds(self.simulator.start_laws))
 
@@ -77,11 +78,10 @@ class TaggedAgent:
     def step(self, global_actions: IntArray, action: Any) -> Payment:
         """The others act by their policy, the agent by `action`; the local reward is the mean over all n."""
         a_l = integer("action", action, 0, self._game.n_local_actions - 1)
-        old_global, state = self.simulator.global_states[0], self._state[0]
+        old = self.simulator.global_states
         payment = self.simulator.step(global_actions, self._local_policy.table)
-        own = self._game.local_reward[state, old_global, a_l]
+        own, self._state = self.simulator.dynamics.step_local(self._draws, self._state, old, np.array([a_l]), seen=old)
         total = payment.local_reward_mean * (self._n_agents - 1) + own
-        self._state = sample_rows(self._streams.policy.random(1), self._thresholds[None, state, old_global, a_l])
         return Payment(payment.global_reward, total / self._n_agents)
 
 
@@ -90,7 +90,7 @@ class Fleet:
 
     others = "follow the learner"
 
-    def __init__(self, game: TabularGame, n_agents: int, obs_mode: ObsMode) -> None:
+    def __init__(self, game: Game, n_agents: int, obs_mode: ObsMode) -> None:
         self._game = game
         self._one_hot = one_of("obs_mode", obs_mode, OBS_MODES) == "box"
         self.simulator = LumpedSimulator(game, n_agents)

@@ -2,11 +2,16 @@ r"""A Markov decision process with finitely many states and actions, as arrays.
 
 Every (state, action) lists its possible next states; rows with fewer of them than the widest are padded with
 probability 0. This is the common language of the chained MDPs of L-LEARN and of the solvers for finite horizons.
+
+`with_deciding_states` makes rewards a function of the state alone (paper, Algorithm 17): each x becomes a decision
+node, where an action is chosen for no reward, and A nodes (x, a), which pay r(x, a) and move as x does under a; what is
+played there has no effect. |S| grows to |S|(1+A), the horizon doubles, the reward clock is floor(tau/2): values stay.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from kofn.envs.arrays import (
     FloatArray,
@@ -71,13 +76,22 @@ class FiniteMDP:
     def dense(self) -> FloatArray:
         """Transition probabilities, float [state, action, next state]."""
         dense = np.zeros((self.n_states, self.n_actions, self.n_states))
-        state, action = np.indices(self.successors.shape[:2])
-        np.add.at(dense, (state[..., None], action[..., None], self.successors), self.probabilities)
+        state, action = np.arange(self.n_states)[:, None, None], np.arange(self.n_actions)[:, None]
+        np.add.at(dense, (state, action, self.successors), self.probabilities)
         return dense
 
     def expect(self, values: FloatArray) -> FloatArray:
         """E[values(next state)], float [state, action], from values [state]."""
         return np.asarray(np.einsum("saj,saj->sa", self.probabilities, values[self.successors]))
+
+    def under(self, policy: FloatArray) -> tuple[sparse.csr_array, FloatArray]:
+        """(transition [state, next state], mean reward [state]) when actions follow `policy` [state, action]."""
+        weights = (policy[:, :, None] * self.probabilities).ravel()
+        used = np.flatnonzero(weights)
+        rows = used // (self.n_actions * self.n_successors)
+        entries = (weights[used], (rows, self.successors.ravel()[used]))
+        transition = sparse.coo_array(entries, shape=(self.n_states, self.n_states)).tocsr()
+        return transition, np.asarray((policy * self.rewards).sum(axis=1))
 
     @classmethod
     def from_dense(cls, transition: FloatArray, rewards: FloatArray, start: FloatArray) -> "FiniteMDP":
@@ -88,6 +102,27 @@ class FiniteMDP:
         successors = np.argsort(transition <= 0, axis=2, kind="stable")[:, :, :width]
         probabilities = np.take_along_axis(transition, successors, axis=2)
         return cls(successors=successors, probabilities=probabilities, rewards=rewards, start=start)
+
+
+def with_deciding_states(mdp: FiniteMDP) -> FiniteMDP:
+    """The same process with decision nodes: state x keeps its number, node (x, a) is |S| + x A + a."""
+    n_states, n_actions, width = mdp.successors.shape
+    nodes = n_states + np.arange(n_states * n_actions)
+    deciding = np.zeros((n_states, n_actions, width), dtype=np.int64)
+    deciding[:, :, 0] = nodes.reshape(n_states, n_actions)
+    surely = np.zeros(deciding.shape)
+    surely[:, :, 0] = 1
+    # At a node (x, a) every action has the effect of a.
+    acting = (n_states * n_actions, n_actions, width)
+    successors = np.broadcast_to(mdp.successors.reshape(-1, 1, width), acting)
+    probabilities = np.broadcast_to(mdp.probabilities.reshape(-1, 1, width), acting)
+    rewards = np.repeat(mdp.rewards.reshape(-1, 1), n_actions, axis=1)
+    return FiniteMDP(
+        successors=np.concatenate([deciding, successors]),
+        probabilities=np.concatenate([surely, probabilities]),
+        rewards=np.concatenate([np.zeros((n_states, n_actions)), rewards]),
+        start=np.concatenate([mdp.start, np.zeros(len(nodes))]),
+    )
 
 
 def _successor_array(successors: IntArray, shape: tuple[int, ...]) -> IntArray:

@@ -17,10 +17,9 @@ import numpy as np
 from pettingzoo import ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
-from kofn.envs.arrays import IntArray, integer
-from kofn.envs.observations import GlobalEncoding, Observation, Space, Summary
+from kofn.envs.arrays import integer
+from kofn.envs.observations import Observation, Space, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
-from kofn.envs.population import count_states
 from kofn.envs.streams import Seed, Streams
 
 
@@ -28,13 +27,14 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
     """Limits `global_0` to k agents; everything else passes through.
 
     `infos["global_0"]` gains `sampled_agents` (int64 [k], the agents behind the observation returned with it) and,
-    after a step, `reward_sampled`: r_g + the mean local reward of the agents behind the PREVIOUS observation, the
-    surrogate reward r_D(s_t, a_t) that off-policy learners need.
+    after a step, `reward_sampled`: the step's reward, were the agents behind the PREVIOUS observation all there are
+    (r_g + the mean of their r_l), the surrogate reward r_D(s_t, a_t) that off-policy learners need.
 
     Args:
         env: a PopulationEnv, possibly wrapped.
         k: number of agents seen, 1 <= k <= n.
-        summary: "histogram" of the k states, or the k "states" in the order drawn.
+        summary: "histogram" of the k states (of their bins, where states are continuous), or the k "states" in the
+            order drawn.
 
     Raises:
         TypeError: `env` holds no PopulationEnv, or k is no integer.
@@ -52,10 +52,7 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         super().__init__(env)
         self.k = _sample_size(k, population.n_agents)
         self.population = population
-        game = population.game
-        self.global_encoding = GlobalEncoding(
-            game.n_global_states, game.n_local_states, self.k, summary, population.obs_mode
-        )
+        self.global_encoding = population.global_observer(self.k, summary)
         self._space = self.global_encoding.space()
         self._sampling: np.random.Generator | None = None
 
@@ -81,8 +78,7 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         if self._sampling is None:
             raise RuntimeError("call reset() before step()")
         observations, rewards, terminations, truncations, infos = self.env.step(actions)  # type: ignore[arg-type]  # PettingZoo's types admit dict only
-        seen_rewards = self.population.simulator.local_rewards[0, self._sampled]
-        infos[GLOBAL_AGENT]["reward_sampled"] = infos[GLOBAL_AGENT]["reward_global"] + float(seen_rewards.mean())
+        infos[GLOBAL_AGENT]["reward_sampled"] = float(self.population.simulator.sampled_reward(self._sampled)[0])
         self._draw(self._sampling)
         self._fill(observations, infos)
         return observations, rewards, terminations, truncations, infos
@@ -93,22 +89,14 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
 
     def _fill(self, observations: dict[str, Observation], infos: dict[str, Info]) -> None:
         """Put the limited observation and its sample in place."""
-        states = self._sampled_states()
-        content = states if self.global_encoding.summary == "states" else self._sampled_counts(states)
-        seen = self.global_encoding.encode(self.population.simulator.global_states, content)
+        simulator = self.population.simulator
+        seen = self.global_encoding.observe(simulator.global_states, simulator.local_states[:, self._sampled])
         observations[GLOBAL_AGENT] = seen[0]
         infos[GLOBAL_AGENT]["sampled_agents"] = self._sampled.copy()
 
-    def _sampled_states(self) -> IntArray:
-        """States of the sampled agents, [1, k]."""
-        return self.population.simulator.local_states[:, self._sampled]
-
-    def _sampled_counts(self, states: IntArray) -> IntArray:
-        return count_states(states, self.population.game.n_local_states)
-
     def render(self) -> Any:
         """As `PopulationEnv.render`, with the sampled agents marked."""
-        sampled = self._sampled_counts(self._sampled_states())[0] if self._sampling is not None else None
+        sampled = self._sampled if self._sampling is not None else None
         return self.population.render_scene(self.population.scene(sampled))
 
 

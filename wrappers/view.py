@@ -3,7 +3,7 @@
 from typing import Any
 
 from kofn.envs.arrays import IntArray, integer, one_of
-from kofn.envs.game import TabularGame
+from kofn.envs.model import Game
 from kofn.envs.population import sample_without_replacement
 from kofn.envs.registration import as_game, default_sizes
 from kofn.envs.render import Renderer, RenderMode, Scene
@@ -18,7 +18,7 @@ class View:
     """One episode after another of a game with n agents, seen by one side.
 
     Args:
-        game: a TabularGame or the name of a registered game.
+        game: a TabularGame, a GenerativeGame or the name of a registered game.
         n_agents: n; None: the registered game's default.
         k: agents the global agent sees; None: all.
         max_cycles: horizon; None: the registered game's default, otherwise 100.
@@ -30,14 +30,14 @@ class View:
 
     def __init__(
         self,
-        game: TabularGame | str,
+        game: Game | str,
         n_agents: int | None,
         k: int | None,
         max_cycles: int | None,
         render_mode: RenderMode | None,
     ) -> None:
-        self.game = as_game(game)
-        defaults = default_sizes(game)
+        self.game: Game = game if isinstance(game, Game) else as_game(game)
+        defaults = default_sizes(game) if isinstance(game, str) else None
         if n_agents is None and defaults is None:
             raise TypeError("n_agents must be given for a game that is not registered by name; got None")
         if n_agents is None and defaults is not None:

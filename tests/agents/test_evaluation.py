@@ -12,7 +12,7 @@ from scipy.stats import binom
 from kofn.agents import Evaluation, evaluate, evaluation, g_learn
 from kofn.agents.evaluation import standard_error
 from kofn.agents.lumped_chain import LumpedChain
-from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, TabularGame
+from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, RewardLaw, TabularGame
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]
@@ -117,6 +117,32 @@ def test_published_figures_of_the_warehouse_with_three_zones(warehouse3: Tabular
     assert constant.potential == pytest.approx(114.86, abs=0.006)
     best = g_learn(game, uniform, k=12).q_values.max(axis=2)
     assert np.vdot(constant.start, best) == pytest.approx(126.32, abs=0.006)
+
+
+def fair_bets(game: TabularGame, global_stake: float, local_stake: float) -> TabularGame:
+    """The same game with every reward up or down by a stake, at even chances."""
+
+    def law(table: np.ndarray, stake: float) -> RewardLaw:
+        values = table[..., None] + stake * np.array([-1.0, 1.0])
+        return RewardLaw(values, np.full(values.shape, 0.5))
+
+    laws = law(game.global_reward, global_stake), law(game.local_reward, local_stake)
+    return replace(game, global_reward_law=laws[0], local_reward_law=laws[1])
+
+
+def test_stochastic_rewards_widen_the_returns_and_leave_their_mean(
+    random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies
+) -> None:
+    """Stakes 2 and 3 among n = 3 add variance (4 + 9/3) sum_t 0.8^2t = 7/0.36; sample variances err by sqrt(2/N)."""
+    plain = random_game(12, discount=0.8)
+    pair, n_rollouts = (random_global(plain, 2, 12), random_local(plain, 12)), 8000
+    exact = brute_force.potential(plain, pair[0].probabilities(), pair[1].table, 3, 2)
+    variances = []
+    for game in (plain, fair_bets(plain, 2, 3)):
+        result = evaluate(game, *pair, 3, horizon=HORIZON, n_rollouts=n_rollouts, seed=5)
+        assert abs(result.mean - exact) <= 4 * result.standard_error + 1.6e-5
+        variances.append(result.returns.var())
+    assert abs(variances[1] - variances[0] - 7 / 0.36) <= 5 * np.sqrt(2 / n_rollouts) * variances[1]
 
 
 Pair = tuple[TabularGame, GlobalPolicy, LocalPolicy]

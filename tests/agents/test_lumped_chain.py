@@ -243,3 +243,16 @@ def test_policy_that_sees_more_agents_than_there_are_is_refused(warehouse3: Tabu
     uniform = LocalPolicy.named("uniform", warehouse3)
     with pytest.raises(ValueError, match="observes k=4 agents, more than n_agents=3"):
         LumpedChain.exact(warehouse3, GlobalPolicy.named("keep", warehouse3, 4), uniform, 3)
+
+
+def test_both_solvers_agree(chain: Chains, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LU factors in small chains, GMRES in large ones, to the accuracy of the second."""
+    for seed in range(3):
+        direct = chain(seed, 4)
+        wanted = direct.values, direct.occupancy
+        with monkeypatch.context() as patch:
+            patch.setattr("kofn.agents.lumped_chain.MAX_DIRECT_STATES", 0)
+            iterated = chain(seed, 4)
+            assert iterated.values == pytest.approx(wanted[0], abs=1e-9)
+            assert iterated.occupancy == pytest.approx(wanted[1], abs=1e-9)
+            assert (iterated.values != wanted[0]).any()

@@ -9,12 +9,16 @@ from oracle import brute_force
 
 from kofn.agents.operators import (
     MAX_DENSE_BYTES,
+    averaging_kernel,
     bellman_operator,
     dense_kernels_fit,
     exact_kernel,
     induced_reward,
     induced_transition,
+    look_ahead,
+    paired_look_ahead,
     sampled_kernel,
+    sampled_successors,
     surrogate_reward,
 )
 from kofn.envs import LocalPolicy, TabularGame
@@ -211,6 +215,42 @@ def test_operator_equals_enumeration_of_agents(random_game: Games, random_local:
         wanted = paid + game.discount * moves @ best
         found = [result[s[0], brute_force.rank(s[1:], 2), a_g] for s in states]
         assert found == pytest.approx(wanted, abs=1e-13)
+
+
+def test_averaging_kernel_counts_repeated_successors() -> None:
+    kernel = averaging_kernel(np.array([[0, 0, 1, 2], [1, 1, 1, 1], [2, 0, 2, 0]]))
+    assert kernel.toarray().tolist() == [[0.5, 0.25, 0.25], [0, 1, 0], [0.5, 0, 0.5]]
+
+
+def test_sampled_kernel_averages_its_successors() -> None:
+    """The same generator gives the same samples, as ranks or as a kernel."""
+    transition = transition_matrix(3, 1)
+    successors = sampled_successors(transition, 4, 9, np.random.default_rng(2))
+    kernel = sampled_kernel(transition, 4, 9, np.random.default_rng(2))
+    assert successors.shape == (15, 9)
+    assert (kernel.toarray() == averaging_kernel(successors).toarray()).all()
+
+
+def test_paired_samples_are_averaged_pair_by_pair() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((2, 5))
+    successors = rng.integers(5, size=(2, 5, 3))
+    global_samples = rng.integers(2, size=(2, 4, 3))
+    found = paired_look_ahead(values, list(successors), global_samples)
+    assert found.shape == (2, 5, 4)
+    for s_g, f, a_g in product(range(2), range(5), range(4)):
+        pairs = [values[global_samples[s_g, a_g, j], successors[s_g, f, j]] for j in range(3)]
+        assert found[s_g, f, a_g] == pytest.approx(sum(pairs) / 3, abs=1e-15)
+
+
+def test_look_ahead_sums_over_next_states(random_game: Games, random_local: LocalPolicies) -> None:
+    game, k = random_game(3, n_global=3, n_local=2, n_global_actions=4), 3
+    kernels = [exact_kernel(law, k) for law in induced_transition(game, random_local(game, 3))]
+    values = np.random.default_rng(0).standard_normal((3, 4))
+    found = look_ahead(values, kernels, game.global_transition)
+    for s_g, f, a_g in product(range(3), range(4), range(4)):
+        joint = np.outer(game.global_transition[s_g, a_g], kernels[s_g][f])
+        assert found[s_g, f, a_g] == pytest.approx((joint * values).sum(), abs=1e-14)
 
 
 def test_dense_guard_counts_bytes() -> None:

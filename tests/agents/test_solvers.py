@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kofn.agents.solvers import FixedPoint, value_iteration
+from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
 from kofn.envs.arrays import FloatArray
 
 Operator = Callable[[FloatArray], FloatArray]
@@ -105,3 +105,24 @@ def test_non_finite_values_are_refused(bad: float) -> None:
 def test_settings_out_of_range_are_refused(options: dict[str, float], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         solve(0, 0.9, **options)
+
+
+def test_operators_drawn_afresh_are_applied_in_turn() -> None:
+    """x -> 3, then x -> 5 + x/2, then x -> 2x: in this order, each once."""
+    operators = iter([lambda q: 0 * q + 3, lambda q: 5 + q / 2, lambda q: 2 * q])
+    result = iterate_afresh(lambda: next(operators), np.array([7.0, -1.0]), 3)
+    assert result.values.tolist() == [13.0, 13.0]
+    assert (result.n_iterations, result.converged) == (3, False)
+    assert np.isnan(result.certificate)
+    assert not list(operators)
+
+
+def test_non_finite_values_of_fresh_operators_are_refused() -> None:
+    operators = iter([lambda q: q + 1, lambda q: q - [0.0, np.inf]])
+    with pytest.raises(FloatingPointError, match="non-finite value in iteration 2"):
+        iterate_afresh(lambda: next(operators), np.zeros(2), 5)
+
+
+def test_no_fresh_operators_are_refused() -> None:
+    with pytest.raises(ValueError, match="n_iterations must be at least 1; got 0"):
+        iterate_afresh(lambda: lambda q: q, np.zeros(2), 0)

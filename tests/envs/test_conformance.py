@@ -41,10 +41,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:(Observation|State) numpy array is all zeros:UserWarning"),
 ]
 
+UNSTRUCTURED = {"federated_averaging", "gaussian_squeeze_native"}
+"""Games whose reward is not r_g + the mean of r_l."""
+
 LIMITS = [{}, {"k": 3}, {"k": 3, "summary": "states"}]
 every_game = pytest.mark.parametrize("name", GAMES)
 every_limit = pytest.mark.parametrize("limit", LIMITS, ids=["unlimited", "histogram of 3", "states of 3"])
-every_mode = pytest.mark.parametrize("obs_mode", OBS_MODES)
+MODES = [(name, mode) for name in GAMES for mode in game_module(name).DEFAULTS.obs_modes]
+every_game_and_mode = pytest.mark.parametrize(("name", "obs_mode"), MODES)
 
 
 def maker(kind: Any, name: str, **options: Any) -> Callable[..., Any]:
@@ -57,9 +61,8 @@ def test_there_are_games() -> None:
     assert GAMES
 
 
-@every_game
+@every_game_and_mode
 @every_limit
-@every_mode
 class TestPettingZoo:
     """PettingZoo's own checks."""
 
@@ -76,6 +79,22 @@ class TestPettingZoo:
     def test_state(self, name: str, limit: dict[str, Any], obs_mode: str) -> None:
         options = {"obs_mode": obs_mode, **limit}
         state_test(maker("aec", name, **options)(), maker("parallel", name, **options)())
+
+
+@every_game
+@every_limit
+def test_modes_that_are_not_declared_are_refused(name: str, limit: dict[str, Any]) -> None:
+    declared = game_module(name).DEFAULTS.obs_modes
+    assert declared[0] == "box", "the default mode, which every game has"
+    for mode in set(OBS_MODES) - set(declared):
+        with pytest.raises(ValueError, match=f"obs_mode must be one of 'box'.*; got '{mode}'"):
+            maker("parallel", name, obs_mode=mode, **limit)()
+
+
+@every_game
+@pytest.mark.parametrize("kind", ["parallel", "aec"])
+def test_metadata_says_whether_the_reward_is_structured(name: str, kind: str) -> None:
+    assert maker(kind, name, k=3)().metadata["structured"] is (name not in UNSTRUCTURED)
 
 
 @every_game
@@ -156,9 +175,8 @@ def assert_same_episode(first: Any, second: Any, seed: int) -> None:
             assert data_equivalence(a, b, exact=True), f"{name} differ at step {step}"
 
 
-@every_game
+@every_game_and_mode
 @every_limit
-@every_mode
 def test_same_seed_same_episode(name: str, limit: dict[str, Any], obs_mode: Any) -> None:
     make = maker("parallel", name, obs_mode=obs_mode, max_cycles=30, **limit)
     used = make()

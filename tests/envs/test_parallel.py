@@ -549,8 +549,12 @@ BAD_OPTIONS = [
     ({"obs_mode": "boxed"}, ValueError, "obs_mode must be one of 'box', 'discrete', 'multidiscrete'; got 'boxed'"),
     ({"render_mode": "rgb"}, ValueError, "render_mode must be one of 'human', 'rgb_array', 'ansi'; got 'rgb'"),
     ({"local_timing": "new"}, ValueError, "local_timing must be one of 'paper', 'code'; got 'new'"),
-    ({"game": "warehouse_dispatch"}, TypeError, "game must be a TabularGame; got str"),
-    ({"game": None}, TypeError, "game must be a TabularGame; got NoneType"),
+    (
+        {"game": "warehouse_dispatch"},
+        TypeError,
+        "game must be a TabularGame, a GenerativeGame, .* or an AggregateGame; got str",
+    ),
+    ({"game": None}, TypeError, "game must be a TabularGame, a GenerativeGame, .* or an AggregateGame; got NoneType"),
 ]
 
 

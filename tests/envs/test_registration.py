@@ -12,7 +12,7 @@ import pettingzoo
 import pytest
 
 from kofn.envs import GAMES, TabularGame, game_id, register_all
-from kofn.envs.registration import VIEWS, Defaults, as_game, default_sizes, game_module
+from kofn.envs.registration import VIEWS, Defaults, as_game, default_sizes, game_module, registered_game
 
 MakeGame = Callable[..., TabularGame]
 every_game = pytest.mark.parametrize("name", GAMES)
@@ -89,6 +89,24 @@ def test_name_unlike_any_other_gets_no_suggestion() -> None:
 def test_a_game_is_an_object_or_a_name(game: Any) -> None:
     with pytest.raises(TypeError, match=f"game must be a TabularGame or a registered name; got {type(game).__name__}"):
         as_game(game)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("cluster_line", "ContinuousGame"), ("gaussian_squeeze_native", "AggregateGame")]
+)
+def test_a_game_without_arrays_is_no_game_of_arrays(name: str, kind: str) -> None:
+    assert type(registered_game(name)).__name__ == kind
+    with pytest.raises(TypeError, match=f"game must have arrays .*; '{name}' is of type {kind}, which has none"):
+        as_game(name)
+
+
+@pytest.mark.parametrize("name", ["cluster_line", "gaussian_squeeze_native"])
+def test_solvers_of_arrays_refuse_games_without(name: str) -> None:
+    from kofn.agents import g_learn  # noqa: PLC0415 - to the right of what is tested
+
+    game = registered_game(name)
+    with pytest.raises(TypeError, match=f"game must be a TabularGame or a GenerativeGame; got {type(game).__name__}"):
+        g_learn(game, "uniform", k=2)
 
 
 class Recorder:

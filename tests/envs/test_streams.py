@@ -10,7 +10,7 @@ import pytest
 from kofn.envs import Streams
 from kofn.envs.streams import child, seed_sequence
 
-NAMES = ("start", "global_moves", "local_moves", "sampling", "policy")
+NAMES = ("start", "global_moves", "local_moves", "sampling", "policy", "rewards")
 
 
 def draws(streams: Streams) -> dict[str, list[float]]:
@@ -32,7 +32,7 @@ def test_streams_and_seeds_differ_from_each_other() -> None:
 
 
 def test_streams_are_numpys_children_of_the_seed() -> None:
-    spawned = np.random.SeedSequence(7).spawn(5)
+    spawned = np.random.SeedSequence(7).spawn(6)
     found = draws(Streams.from_seed(7))
     for name, sequence in zip(NAMES, spawned, strict=True):
         assert found[name] == np.random.default_rng(sequence).random(4).tolist()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from kofn.agents import AlternatingMARL
+from kofn.envs import GAMES
 from kofn.envs.files import read_npz
 from kofn.experiments import cli
 from kofn.experiments import train as train_module
@@ -171,7 +172,17 @@ def test_evaluate_names_what_is_missing_or_damaged(capsys):
 
 def test_envs_lists_every_game(capsys):
     assert cli.main(["envs"]) == 0
-    assert "kofn/warehouse_dispatch-v0" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(GAMES)
+    rows = {line.split()[0]: line.split()[1:] for line in lines[2:]}
+    assert rows["warehouse_dispatch"][:4] == ["kofn/warehouse_dispatch-v0", "5", "/", "5"]
+    assert rows["cluster_line"] == ["kofn/cluster_line-v0", "continuous", "5", "/", "3", "500", "75", "50", "0.95"]
+
+
+@pytest.mark.parametrize("name", ["cluster_line", "gaussian_squeeze_native"])
+def test_games_that_learners_of_tables_cannot_play_are_refused(name, capsys):
+    assert cli.main(["train", name, "--k", "3"]) == 2
+    assert "env must play a TabularGame or a GenerativeGame; got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

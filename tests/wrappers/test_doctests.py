@@ -5,7 +5,8 @@ import importlib
 
 import pytest
 
-WITH_EXAMPLES = ["kofn.wrappers.subsample", "kofn.wrappers.best_response"]
+MODULES = ["subsample", "best_response", "replica_chain", "histogram_chain"]
+WITH_EXAMPLES = [f"kofn.wrappers.{name}" for name in MODULES]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

@@ -1,0 +1,279 @@
+r"""ALTERNATING-MARL: the two players improve in turn, judged in the deployed game (paper, Algorithm ALTERNATING-MARL).
+
+    (pi_g, pi_l) <- start;  V <- potential of the pair
+    for step = 1, 2, ..:  (players alternate, the global agent first)
+        proposal <- the player's learner against the current pair
+        accept, reject or overlap by UPDATE (see `update`), on the scalar potential Phi of the n-agent game
+        stop after one refused proposal from EACH player against the same pair
+
+Phi is estimated by rollouts with common random numbers over a horizon H with gamma^H r~/(1-gamma) <= eta/4, or, for few
+agents, computed exactly (see `judges`). When the learners return epsilon-best responses and the estimates err by
+at most nu, neither player can gain more than epsilon + eta + 2 nu by deviating from the final pair.
+
+Every proposal's randomness is named by (seed, step), so that an interrupted run resumes to the same result.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pettingzoo import ParallelEnv
+from tqdm import tqdm
+
+from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
+from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement, RolloutJudge, same_pair
+from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, Problem
+from kofn.agents.alternation.model_files import StoredModel, describe_model, load_model, save_model
+from kofn.agents.alternation.setting import Setting
+from kofn.agents.alternation.update import Player, proposal_bound, sufficient_horizon
+from kofn.agents.global_response.g_learn import check_table
+from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
+from kofn.envs.observations import Observation
+from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
+from kofn.envs.streams import Seed, child, seed_sequence
+
+EVALUATION_STREAM, LEARNER_STREAM, PREDICTION_STREAM = range(3)
+
+
+class AlternatingMARL:
+    """Alternating learners on one environment.
+
+    Args:
+        env: a PopulationEnv, usually limited by SubsampleObservation; gives the game, n, k and the observation format.
+        config: settings; omitted: Table 3's.
+        global_learner: proposes pi_g; omitted: G-LEARN.
+        local_learner: proposes pi_l; omitted: L-LEARN.
+        global_policy: start, as object, table or name; omitted: "keep", or "uniform" in a game given as functions.
+        local_policy: start, as object, table or name.
+        seed: source of all randomness.
+
+    Attributes:
+        setting: game, n, k and observation format.
+        global_policy, local_policy: the current pair.
+        history: proposals so far.
+
+    Raises:
+        TypeError, ValueError: an environment that is no population, or an argument out of range.
+    """
+
+    def __init__(
+        self,
+        env: ParallelEnv[str, Observation, int] | Setting,
+        config: AlternatingConfig | None = None,
+        *,
+        global_learner: GlobalLearner | None = None,
+        local_learner: LocalLearner | None = None,
+        global_policy: GlobalPolicy | str | Any = None,
+        local_policy: LocalPolicy | str | Any = "uniform",
+        seed: Seed = None,
+    ) -> None:
+        self.setting = env if isinstance(env, Setting) else Setting.of(env)
+        self.config = config if config is not None else AlternatingConfig()
+        self.global_learner = global_learner if global_learner is not None else GLearner()
+        self.local_learner = local_learner if local_learner is not None else LLearner()
+        check_table(self.setting.game, self.setting.k)
+        if self.eta == 0:
+            raise ValueError("every reward of the game is 0, so eta must be given: AlternatingConfig(eta=...)")
+        for learner in (self.global_learner, self.local_learner):
+            if isinstance(learner, GLearner | LLearner):
+                learner.check(self.setting.game, self.setting.k)
+        if global_policy is None:
+            global_policy = "keep" if isinstance(self.setting.game, TabularGame) else "uniform"
+        self.global_policy = as_global_policy(global_policy, self.setting.game, self.setting.k)
+        self.local_policy = as_local_policy(local_policy, self.setting.game)
+        self.history: tuple[Proposal, ...] = ()
+        self._start_pair = pair_digest(self.global_policy, self.local_policy)
+        self._root = seed_sequence(seed)
+        self._prediction = np.random.default_rng(child(self._root, PREDICTION_STREAM))
+
+    @property
+    def eta(self) -> float:
+        """Gain below which a proposal is refused."""
+        return self.config.eta if self.config.eta is not None else 0.005 * self.setting.game.value_bound
+
+    @property
+    def horizon(self) -> int:
+        """Steps per rollout when the potential is estimated."""
+        if self.config.horizon is not None:
+            return self.config.horizon
+        return sufficient_horizon(self.setting.game.value_bound, self.setting.game.discount, self.eta / 4)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last proposal of each player was refused, against the same pair."""
+        return len(self.history) >= 2 and all(proposal.verdict != "accept" for proposal in self.history[-2:])
+
+    def learn(
+        self, *, progress_bar: bool = False, on_proposal: Callable[[Proposal], None] | None = None
+    ) -> AlternatingResult:
+        """Alternate until both players' proposals are refused or `max_alternations` is reached.
+
+        An interrupted call leaves the model at its last finished proposal; calling again goes on from there.
+
+        Args:
+            progress_bar: show one (on a terminal).
+            on_proposal: called after every proposal (to save, log or plot).
+        """
+        began = time.perf_counter()
+        judge = self._judge()
+        current = judge.judge(self.global_policy, self.local_policy)
+        total = 2 * self.config.max_alternations
+        with tqdm(
+            total=total, initial=len(self.history), disable=None if progress_bar else True, desc="proposals"
+        ) as bar:
+            bar.set_postfix_str(f"potential {current.potential:.2f}")
+            for player in self._turns(total):
+                current, proposal = self._propose(player, current, judge)
+                self.history = (*self.history, proposal)
+                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.potential:.2f}", refresh=False)
+                bar.update()
+                if on_proposal is not None:
+                    on_proposal(proposal)
+        return self._result(current, time.perf_counter() - began)
+
+    def _turns(self, total: int) -> Iterator[Player]:
+        """Whose turn it is, until the alternation stops."""
+        while len(self.history) < total and not self.converged:
+            yield "global" if len(self.history) % 2 == 0 else "local"
+
+    def _propose(self, player: Player, current: Judgement, judge: Judge) -> tuple[Judgement, Proposal]:
+        """One proposal: the judgement of the pair kept, and the line for the history."""
+        kept = (self.global_policy, self.local_policy)
+        pair, response = self._respond(player)
+        proposed = current if same_pair(pair, kept) else judge.judge(*pair)
+        verdict, error = judge.compare(current, proposed, self.eta / 2)
+        kept = pair if verdict == "accept" else kept
+        proposal = Proposal(
+            step=len(self.history) + 1,
+            player=player,
+            potential=current.potential,
+            proposed_potential=proposed.potential,
+            standard_error=error,
+            verdict=verdict,
+            learner_iterations=int(getattr(response, "n_iterations", -1)),
+            learner_converged=bool(getattr(response, "converged", True)),
+            learner_certificate=float(getattr(response, "certificate", float("nan"))),
+            kept_pair=pair_digest(*kept),
+        )
+        self.global_policy, self.local_policy = kept
+        return (proposed if verdict == "accept" else current), proposal
+
+    def _respond(self, player: Player) -> tuple[tuple[GlobalPolicy, LocalPolicy], object]:
+        """The pair a player proposes, and its learner's outcome."""
+        problem = Problem(
+            game=self.setting.game,
+            n_agents=self.setting.n_agents,
+            k=self.setting.k,
+            global_policy=self.global_policy,
+            local_policy=self.local_policy,
+            seed=child(self._root, LEARNER_STREAM, len(self.history)),
+        )
+        if player == "global":
+            global_response = self.global_learner(problem)
+            policy = as_global_policy(global_response.policy, self.setting.game, self.setting.k)
+            return (policy, self.local_policy), global_response
+        local_response = self.local_learner(problem)
+        return (self.global_policy, as_local_policy(local_response.policy, self.setting.game)), local_response
+
+    def _judge(self) -> Judge:
+        """What values the pairs of this run."""
+        if self.config.evaluation == "exact":
+            return ExactJudge(setting=self.setting, comparison=self.config.comparison)
+        return RolloutJudge(
+            setting=self.setting,
+            horizon=self.horizon,
+            n_rollouts=self.config.n_rollouts,
+            seed=child(self._root, EVALUATION_STREAM),
+        )
+
+    def _result(self, current: Judgement, wall_time: float) -> AlternatingResult:
+        return AlternatingResult(
+            global_policy=self.global_policy,
+            local_policy=self.local_policy,
+            potential=current.potential,
+            standard_error=current.standard_error,
+            history=self.history,
+            converged=self.converged,
+            eta=self.eta,
+            evaluation_error=1.96 * max((proposal.standard_error for proposal in self.history), default=0.0),
+            proposal_bound=proposal_bound(self.setting.game.value_bound, self.eta),
+            wall_time=wall_time,
+        )
+
+    def predict(self, observations: dict[str, Observation], deterministic: bool = True) -> dict[str, int]:
+        """Actions for the agents of an observation dict of the environment.
+
+        Args:
+            observations: as the environment returns them, for any subset of its agents.
+            deterministic: take each policy's most likely action; otherwise draw.
+        """
+        rng = None if deterministic else self._prediction
+        return self.setting.act(self.global_policy, self.local_policy, observations, rng)
+
+    def save(self, folder: str | Path) -> None:
+        """Write game, policies, configuration and history to a folder (no pickle), replacing what is there.
+
+        A game given as functions is not written: pass it to `load`.
+        """
+        save_model(self.stored(), Path(folder))
+
+    @property
+    def seed(self) -> np.random.SeedSequence:
+        """The root of all randomness."""
+        return self._root
+
+    def description(self) -> dict[str, Any]:
+        """What fixes the run, as JSON values: sizes, observation format, settings, learners, seed."""
+        return describe_model(self.stored())
+
+    def stored(self) -> StoredModel:
+        """The model's state as it is written to disk."""
+        return StoredModel(
+            setting=self.setting,
+            config=self.config,
+            global_learner=self.global_learner,
+            local_learner=self.local_learner,
+            global_policy=self.global_policy,
+            local_policy=self.local_policy,
+            start_pair=self._start_pair,
+            history=self.history,
+            seed=self._root,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        game: GenerativeGame | None = None,
+        global_learner: GlobalLearner | None = None,
+        local_learner: LocalLearner | None = None,
+    ) -> "AlternatingMARL":
+        """Read a model written by `save`.
+
+        Args:
+            folder: where it is.
+            game: the model's game where it is given as functions, which are not stored.
+            global_learner: a learner of your own, which is not stored, to go on learning with.
+            local_learner: likewise.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file is damaged, or `game` is missing or not wanted.
+        """
+        stored = load_model(Path(folder), game)
+        model = cls(
+            stored.setting,
+            stored.config,
+            global_learner=global_learner if global_learner is not None else stored.global_learner,
+            local_learner=local_learner if local_learner is not None else stored.local_learner,
+            global_policy=stored.global_policy,
+            local_policy=stored.local_policy,
+            seed=stored.seed,
+        )
+        model._start_pair = stored.start_pair
+        model.history = stored.history
+        return model

@@ -1,0 +1,126 @@
+r"""How the alternation values a pair of policies in the deployed game of n agents, and compares two pairs.
+
+* `RolloutJudge`: the potential Phi by rollouts with common random numbers: the same starts, global noise and samples
+  for every pair. Any number of agents.
+* `ExactJudge`: the value of every state of the lumped chain, without error; for few agents. It can apply UPDATE to the
+  potential ("scalar") or, as the paper prints it, to every state at once ("statewise"): accept when ALL states gain,
+  reject when SOME state loses. Restricted policies improve some states at the cost of others, so that statewise
+  acceptance can refuse proposals that raise Phi, and end far from an equilibrium.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from kofn.agents.alternation.setting import Setting
+from kofn.agents.alternation.update import Verdict, update_verdict
+from kofn.agents.evaluation import evaluate, standard_error
+from kofn.agents.lumped_chain import LumpedChain
+from kofn.envs.arrays import FloatArray
+from kofn.envs.game import TabularGame
+from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.envs.streams import Seed
+
+Comparison = Literal["scalar", "statewise"]
+COMPARISONS = ("scalar", "statewise")
+EvaluationMode = Literal["rollouts", "exact"]
+EVALUATION_MODES = ("rollouts", "exact")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judgement:
+    """What a judge found of one pair.
+
+    Attributes:
+        potential: Phi, estimated or exact.
+        standard_error: of `potential` (0: exact).
+        details: discounted return of every rollout, or value of every state [s_g, histogram].
+    """
+
+    potential: float
+    standard_error: float
+    details: FloatArray
+
+
+class Judge(Protocol):
+    """Values pairs of policies, and gives the verdict of UPDATE on two of them."""
+
+    def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
+        """Value a pair."""
+
+    def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
+        """UPDATE's verdict on `new` against `old`, and the standard error of the difference in potential."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RolloutJudge:
+    """Phi by rollouts, always on the same random numbers.
+
+    Args:
+        setting: game, n and k.
+        horizon: steps per rollout.
+        n_rollouts: rollouts.
+        seed: source of the random numbers.
+    """
+
+    setting: Setting
+    horizon: int
+    n_rollouts: int
+    seed: Seed
+
+    def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
+        """Mean discounted return."""
+        evaluation = evaluate(
+            self.setting.game,
+            global_policy,
+            local_policy,
+            self.setting.n_agents,
+            horizon=self.horizon,
+            n_rollouts=self.n_rollouts,
+            seed=self.seed,
+        )
+        return Judgement(
+            potential=evaluation.mean, standard_error=evaluation.standard_error, details=evaluation.returns
+        )
+
+    def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
+        """UPDATE on the potentials; the standard error is that of paired rollouts."""
+        verdict = update_verdict(old.potential, new.potential, half_width)
+        return verdict, standard_error(new.details - old.details)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExactJudge:
+    """Exact values on the lumped chain of n agents.
+
+    Args:
+        setting: game, n and k; the kernels of n agents must fit into memory.
+        comparison: "scalar" or "statewise".
+    """
+
+    setting: Setting
+    comparison: Comparison = "scalar"
+
+    def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
+        """The value of every state."""
+        game = self.setting.game
+        if not isinstance(game, TabularGame):
+            raise ValueError(
+                "exact evaluation needs the game's arrays, and a GenerativeGame only gives samples; use "
+                "evaluation='rollouts', or play sampled_game(game, m)"
+            )
+        chain = LumpedChain.exact(game, global_policy, local_policy, self.setting.n_agents)
+        return Judgement(potential=chain.potential, standard_error=0.0, details=chain.values)
+
+    def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
+        """UPDATE on the potentials or on all states."""
+        if self.comparison == "statewise":
+            return update_verdict(old.details, new.details, half_width), 0.0
+        return update_verdict(old.potential, new.potential, half_width), 0.0
+
+
+def same_pair(one: tuple[GlobalPolicy, LocalPolicy], other: tuple[GlobalPolicy, LocalPolicy]) -> bool:
+    """Whether two pairs have the same tables: on the same random numbers they have the same returns."""
+    same_global = np.array_equal(one[0].table, other[0].table)
+    return same_global and np.array_equal(one[1].table, other[1].table)

@@ -1,0 +1,210 @@
+"""The folder of a trained model.
+
+| file | content |
+|---|---|
+| `game.npz` | the four arrays, discount, start laws, names (no file for a game given as functions) |
+| `global_policy.npz`, `local_policy.npz` | the current pair |
+| `config.json` | sizes, observation format, settings, learners, seed |
+| `history.csv` | one line per proposal |
+
+Nothing is pickled; each file is replaced atomically; the same run writes the same bytes. The history is written before
+the policies, and names the pair kept after every proposal: when a run is stopped between the two, loading drops the
+last proposal, which resuming makes again.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kofn.agents.alternation.history import AlternatingConfig, Proposal, pair_digest
+from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
+from kofn.agents.alternation.setting import FiniteGame, Setting
+from kofn.envs.arrays import one_of
+from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, write_json, write_text
+from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
+from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
+
+KIND = "AlternatingMARL"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StoredModel:
+    """Everything an alternation needs to be played or resumed."""
+
+    setting: Setting
+    config: AlternatingConfig
+    global_learner: GlobalLearner
+    local_learner: LocalLearner
+    global_policy: GlobalPolicy
+    local_policy: LocalPolicy
+    start_pair: str
+    history: tuple[Proposal, ...]
+    seed: np.random.SeedSequence
+
+
+def save_model(model: StoredModel, folder: Path) -> None:
+    """Write a model's folder; after every proposal, so that at most the last one's policy can be missing."""
+    if isinstance(model.setting.game, TabularGame):
+        model.setting.game.save(folder / "game.npz")
+    write_json(folder / "config.json", describe_model(model))
+    write_text(folder / "history.csv", history_csv(model.history))
+    model.global_policy.save(folder / "global_policy.npz")
+    model.local_policy.save(folder / "local_policy.npz")
+
+
+def describe_model(model: StoredModel) -> dict[str, Any]:
+    """What `config.json` says: everything that fixes the run, except the game's arrays."""
+    setting = model.setting
+    return {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "game": "arrays" if isinstance(setting.game, TabularGame) else "functions",
+        "n_agents": setting.n_agents,
+        "k": setting.k,
+        "max_cycles": setting.max_cycles,
+        "obs_mode": setting.obs_mode,
+        "summary": setting.summary,
+        "seed": {"entropy": _integers(model.seed.entropy), "spawn_key": _integers(model.seed.spawn_key)},
+        "config": asdict(model.config),
+        "start_pair": model.start_pair,
+        "global_learner": _describe_learner(model.global_learner),
+        "local_learner": _describe_learner(model.local_learner),
+    }
+
+
+def load_model(folder: Path, functions: GenerativeGame | None = None) -> StoredModel:
+    """Read a model's folder; FileNotFoundError or ValueError name the file at fault.
+
+    `functions` is the model's game where that is not stored.
+    """
+    content = read_json(folder / "config.json")
+    if not isinstance(content, dict):
+        raise ValueError(f"{folder / 'config.json'} must hold an object; it holds a {type(content).__name__}")
+    check_header(folder / "config.json", KIND, content.get("kind"), content.get("format_version"))
+    game = _load_game(folder, content.get("game", "arrays"), functions)
+    global_policy = GlobalPolicy.load(folder / "global_policy.npz")
+    local_policy = LocalPolicy.load(folder / "local_policy.npz")
+    history = read_history(folder / "history.csv")
+    with naming_damage(folder / "config.json"):
+        model = _rebuild(content, game, global_policy, local_policy, history)
+    with naming_damage(folder / "global_policy.npz"):
+        as_global_policy(global_policy, game, model.setting.k)
+    with naming_damage(folder / "local_policy.npz"):
+        as_local_policy(local_policy, game)
+    found = pair_digest(global_policy, local_policy)
+    return replace(model, history=_history_of_pair(model.history, model.start_pair, found, folder))
+
+
+def _load_game(folder: Path, kind: object, functions: GenerativeGame | None) -> FiniteGame:
+    """The game as stored, or as passed where functions cannot be."""
+    if (kind == "functions") != (functions is not None):
+        rule = "is not stored: pass it, load(..., game=...)" if functions is None else "is stored: omit game"
+        raise ValueError(f"the game of {folder} is given as {kind} and {rule}")
+    return functions if functions is not None else TabularGame.load(folder / "game.npz")
+
+
+def _history_of_pair(history: tuple[Proposal, ...], start_pair: str, found: str, folder: Path) -> tuple[Proposal, ...]:
+    """The history up to the pair found in the folder: all of it, or all but a last proposal cut off while saving."""
+    kept = [start_pair, *(proposal.kept_pair for proposal in history)]
+    if found == kept[-1]:
+        return history
+    if len(kept) > 1 and found == kept[-2]:
+        return history[:-1]
+    raise ValueError(f"the policies in {folder} are not those of its history.csv; restore both from one copy")
+
+
+def _rebuild(
+    content: dict[str, Any],
+    game: FiniteGame,
+    global_policy: GlobalPolicy,
+    local_policy: LocalPolicy,
+    history: tuple[Proposal, ...],
+) -> StoredModel:
+    sizes = {name: content[name] for name in ("n_agents", "k", "max_cycles", "obs_mode", "summary")}
+    seed = content["seed"]
+    return StoredModel(
+        setting=Setting(game=game, **sizes),
+        config=AlternatingConfig(**content["config"]),
+        global_learner=_rebuild_learner(content["global_learner"], GLearner),
+        local_learner=_rebuild_learner(content["local_learner"], LLearner),
+        global_policy=global_policy,
+        local_policy=local_policy,
+        start_pair=content["start_pair"],
+        history=history,
+        seed=np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"])),
+    )
+
+
+def _integers(values: Any) -> int | list[int]:
+    """A seed's entropy or key as JSON holds it."""
+    return [int(value) for value in values] if isinstance(values, Iterable) else int(values)
+
+
+def _describe_learner(learner: GlobalLearner | LocalLearner) -> dict[str, Any]:
+    """A learner of ours by its fields; one of the user's by its full name only."""
+    if isinstance(learner, GLearner | LLearner):
+        return {"name": type(learner).__name__, **asdict(learner)}
+    if isinstance(learner, MissingLearner):
+        return {"name": learner.description}
+    named: Any = learner if hasattr(learner, "__qualname__") else type(learner)
+    return {"name": f"{named.__module__}.{named.__qualname__}"}
+
+
+def _rebuild_learner(description: dict[str, Any], own: Callable[..., Any]) -> Any:
+    """Our learner from its fields, or a stand-in for the user's."""
+    arguments = dict(description)
+    name = arguments.pop("name")
+    return own(**arguments) if name == getattr(own, "__name__", None) else MissingLearner(name)
+
+
+def history_csv(history: tuple[Proposal, ...]) -> str:
+    """The history as CSV text; floats round-trip exactly."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(Proposal)]
+    writer.writerow(names)
+    writer.writerows([getattr(proposal, name) for name in names] for proposal in history)
+    return text.getvalue()
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "step": int,
+    "player": lambda text: one_of("player", text, ("global", "local")),
+    "potential": float,
+    "proposed_potential": float,
+    "standard_error": float,
+    "verdict": lambda text: one_of("verdict", text, ("accept", "reject", "overlap")),
+    "learner_iterations": int,
+    "learner_converged": lambda text: one_of("learner_converged", text, ("True", "False")) == "True",
+    "learner_certificate": float,
+    "kept_pair": str,
+}
+
+
+def read_history(path: Path) -> tuple[Proposal, ...]:
+    """Proposals of a history file; ValueError names the damaged line."""
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            header, *rows = csv.reader(file)
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path} is not a history file ({error}); restore it from a copy") from None
+    if header != list(_PARSERS):
+        raise ValueError(f"{path} must begin with the columns {','.join(_PARSERS)}; restore it from a copy")
+    return tuple(_read_proposal(path, step, row) for step, row in enumerate(rows, start=1))
+
+
+def _read_proposal(path: Path, step: int, row: list[str]) -> Proposal:
+    """The proposal of a line, which must carry its number: a missing line would change the resumed run."""
+    try:
+        values = {name: parse(text) for (name, parse), text in zip(_PARSERS.items(), row, strict=True)}
+        if values["step"] != step:
+            raise ValueError(f"step must be {step}; got {values['step']}")
+    except ValueError as error:
+        raise ValueError(f"{path}, line {step + 1} is damaged ({error}); restore it from a copy") from None
+    return Proposal(**values)

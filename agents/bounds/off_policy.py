@@ -1,0 +1,123 @@
+r"""G-LEARN along one trajectory: asynchronous Q-learning (Appendix E).
+
+A behaviour policy pi_b with pi_b(a|s) > 0 drives the surrogate game; its chain P_b is irreducible and aperiodic with
+stationary law mu_b (Assumption E.1). With
+
+    N_min  = min_{s,a} mu_b(s) pi_b(a|s)            beta_1 = 1 - (1-gamma) N_min
+    t_alpha = min{ t : max_s TV(P_b^t(s, .), mu_b) <= alpha }
+
+Theorem E.4, after Chen, Maguluri, Shakkottai and Shanmugam (arXiv 2102.01567, Theorem 3.1): for rewards in [0, 1],
+Q_0 = 0, t >= t_alpha and a constant step size alpha with alpha t_alpha <= c_0 (1-beta_1)^2/ln(|S||A|), c_0 numerical,
+
+    E|Q_t - Q*|^2 <= c_1 (1 - (1-beta_1) alpha/2)^{t - t_alpha} + c_2 ln(|S||A|)/(1-beta_1)^2 alpha t_alpha
+    c_1 = 3 (|Q*| + 1)^2        c_2 = 912 e (3|Q*| + 1)^2        |Q*| <= 1/(1-gamma).
+
+Other rewards are divided by r~ first. Corollary E.5: an expected error eps takes t of the order of
+eps^-2 (1-gamma)^-5 N_min^-3. Corollaries E.6 and E.7 are Theorems 4.2 and 4.4 with that error, in expectation, as
+noise: `theorem_4_2(k, n, sizes, noise=off_policy_error(...))`.
+"""
+
+from dataclasses import dataclass
+from math import e, exp, isinf, log, log1p, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from kofn.agents.bounds.bound import Bound, Count, fraction
+from kofn.agents.bounds.sizes import GameSizes
+from kofn.agents.logged_data.behaviour import mixing_time
+from kofn.envs.arrays import FloatArray, integer, positive, probability_array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exploration:
+    """How a behaviour policy explores (Assumption E.1).
+
+    Attributes:
+        n_pairs: |S||A|.
+        least_visited: N_min, in (0, 1/n_pairs].
+        mixing_time: t_alpha for the step size in use.
+    """
+
+    n_pairs: int
+    least_visited: float
+    mixing_time: int
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        integer("n_pairs", self.n_pairs, 2)
+        fraction("least_visited", self.least_visited)
+        integer("mixing_time", self.mixing_time, 0)
+
+    @classmethod
+    def of(cls, transition: npt.ArrayLike, policy: npt.ArrayLike, step_size: float) -> "Exploration":
+        """Exploration of a finite process.
+
+        Args:
+            transition: float [s, a, s'].
+            policy: pi_b, float [s, a], all entries positive.
+            step_size: alpha.
+
+        Raises:
+            ValueError: an action that is never tried, or a chain that has no single limit.
+        """
+        moves = probability_array("transition", transition, (None, None, None))
+        behaviour = probability_array("policy", policy, moves.shape[:2])
+        if behaviour.min() == 0:
+            raise ValueError("policy must try every action in every state (Assumption E.1)")
+        chain = np.einsum("sa,sap->sp", behaviour, moves)
+        law = stationary_law(chain)
+        visits = law[:, None] * behaviour
+        time = mixing_time(chain, fraction("step_size", step_size))
+        if isinf(time):
+            raise ValueError("the behaviour policy's chain must not be periodic (Assumption E.1)")
+        return cls(n_pairs=visits.size, least_visited=float(visits.min()), mixing_time=int(time))
+
+
+def stationary_law(chain: FloatArray) -> FloatArray:
+    """mu_b of a row-stochastic matrix [s, s'] with one recurrent class, float [s]."""
+    size = len(chain)
+    equations = np.vstack([chain.T - np.eye(size), np.ones(size)])
+    law, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0))
+    if rank < size:
+        raise ValueError("the behaviour policy's chain has several recurrent classes (Assumption E.1)")
+    return np.asarray(np.clip(law, 0.0, None))
+
+
+def off_policy_error(n_steps: int, step_size: float, exploration: Exploration, sizes: GameSizes) -> Bound:
+    """Theorem E.4: expected sup-norm error of Q after `n_steps` updates (square root of the bound on its square).
+
+    Assumes Assumption E.1, Q_0 = 0, and a step size small enough that alpha t_alpha <= c_0 (1-beta_1)^2/ln(|S||A|).
+
+    Args:
+        n_steps: t, at least t_alpha.
+        step_size: alpha, constant.
+        exploration: of the behaviour policy, with t_alpha for this alpha.
+        sizes: of the game.
+    """
+    n_steps = integer("n_steps", n_steps, exploration.mixing_time)
+    rate = (1 - sizes.discount) * exploration.least_visited  # 1 - beta_1
+    alpha, largest = fraction("step_size", step_size), 1 / (1 - sizes.discount)
+    decay = exp((n_steps - exploration.mixing_time) * log1p(-rate * alpha / 2))
+    initial = 3 * (largest + 1) ** 2 * decay
+    scale = 912 * e * (3 * largest + 1) ** 2
+    noise = scale * log(exploration.n_pairs) / rate**2 * alpha * exploration.mixing_time
+    return Bound(
+        value=sizes.reward_bound * sqrt(initial + noise),
+        source="Theorem E.4",
+        assumptions=("Assumption E.1", "Q_0 = 0", "alpha t_alpha <= c_0 (1-beta_1)^2/ln(|S||A|)"),
+        reconstructed=True,
+        note="in expectation",
+    )
+
+
+def off_policy_steps(error: float, exploration: Exploration, sizes: GameSizes) -> Count:
+    """Corollary E.5: updates for an expected error of `error` (1/sqrt k in the paper), up to constants and logarithms.
+
+    Assumes what `off_policy_error` does, with the step size of the corollary.
+    """
+    relative = log(sizes.reward_bound) - log(positive("error", error))
+    logarithm = 2 * relative - 5 * log(1 - sizes.discount) - 3 * log(exploration.least_visited)
+    return Count(
+        log=logarithm, source="Corollary E.5", reconstructed=True, note="up to constants and logarithmic factors"
+    )

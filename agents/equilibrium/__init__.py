@@ -1,0 +1,1 @@
+"""How far a pair of policies is from a Nash equilibrium."""

@@ -1,0 +1,1 @@
+"""UCFH and exact planning for decision processes that end after a fixed number of steps."""

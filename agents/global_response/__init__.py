@@ -1,0 +1,1 @@
+"""G-LEARN: the global agent's response to a fixed local policy."""

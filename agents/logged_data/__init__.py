@@ -1,0 +1,1 @@
+"""Learning from logged transitions: off-policy G-LEARN, and games estimated from logs."""

@@ -1,0 +1,226 @@
+"""Layouts read off names, and the pictures and text of grids and scales."""
+
+import doctest
+import importlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kofn.envs import Labels, constrained_exploration, formation, gaussian_squeeze
+from kofn.envs.picture_canvas import HEIGHT, WIDTH
+from kofn.envs.picture_layout import box, cells, layout, level, levels, marked_states
+from kofn.envs.render import Renderer, Scene
+
+YELLOW, ORANGE, BLUE = (0xF8, 0xF1, 0xA0), (0xE6, 0x9F, 0x00), (0x00, 0x72, 0xB2)
+
+
+def named(local_states: Any, global_states: Any) -> Labels:
+    return Labels(
+        title="t",
+        global_states=tuple(global_states),
+        local_states=tuple(local_states),
+        global_actions=("go",),
+        local_actions=("stay",),
+    )
+
+
+GRID = constrained_exploration.game(size=3, box=2).labels
+SCALE = gaussian_squeeze.game(n_levels=4, target=2).labels
+LINE = formation.game().labels
+
+
+def make_scene(labels: Labels, counts: Any, sampled: Any = None, global_state: int = 0) -> Scene:
+    seen = None if sampled is None else np.array(sampled, dtype=np.int64)
+    return Scene(
+        labels=labels, global_state=global_state, counts=np.array(counts, dtype=np.int64), sampled=seen, timestep=3
+    )
+
+
+def image_of(scene: Scene) -> np.ndarray:
+    image = Renderer(4).render(scene, "rgb_array")
+    assert isinstance(image, np.ndarray)
+    return image
+
+
+def text_of(scene: Scene) -> str:
+    text = Renderer(4).render(scene, "ansi")
+    assert isinstance(text, str)
+    return text
+
+
+def area(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """(row, column) of all pixels of a colour."""
+    return np.argwhere((image == colour).all(axis=-1))
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("(0, 0)", "(0, 1)", "(2, 10)"), "grid"),
+        (("(0, 0)", "(0, 0)"), "ring"),
+        (("(0, 0)", "zone 1"), "ring"),
+        (("(0, 0) to (1, 1)", "(0, 1)"), "ring"),
+        (("0", "1", "2"), "columns"),
+        (("-1", "0", "1"), "columns"),
+        (("0", "2"), "ring"),
+        (("1", "0"), "ring"),
+        (("0",), "ring"),
+        (("0", "1 vehicle"), "ring"),
+        (("x0", "x1"), "ring"),
+        (("zone 0", "zone 1"), "ring"),
+    ],
+)
+def test_names_tell_the_layout(names: tuple[str, ...], expected: str) -> None:
+    assert layout(named(names, ("g0",))) == expected
+
+
+def test_parts_of_names() -> None:
+    np.testing.assert_array_equal(cells(named(("(0, 3)", "(12, 1)"), ("g",))), [[0, 3], [12, 1]])
+    np.testing.assert_array_equal(box("(0, 1) to (2, 3)"), [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(box("(4, 1)"), [[4, 1], [4, 1]])
+    assert box("the box at (0, 1)") is None
+    np.testing.assert_array_equal(levels(("-1", "0")), [-1, 0])
+    assert [level(name) for name in ("quota 4", "leader at -2", "7", "x7", "4 left")] == [4, -2, 7, None, None]
+
+
+@pytest.mark.parametrize(
+    ("labels", "global_state", "expected"),
+    [
+        (GRID, 0, [0, 1, 3, 4]),
+        (GRID, 3, [4, 5, 7, 8]),
+        (SCALE, 2, [2]),
+        (LINE, 0, []),
+        (LINE, 3, [2]),
+        (named(("(0, 0)", "(0, 1)"), ("calm", "(0, 1)")), 0, []),
+        (named(("(0, 0)", "(0, 1)"), ("calm", "(0, 1)")), 1, [1]),
+        (named(("0", "1"), ("calm",)), 0, []),
+        (named(("zone 0", "zone 1"), ("zone 0", "zone 1")), 1, [1]),
+        (named(("fast/zone 0", "fast/zone 1", "slow/zone 0", "slow/zone 1"), ("zone 0", "zone 1")), 1, [1, 3]),
+        (named(("x0", "x1"), ("g0", "g1")), 1, []),
+    ],
+)
+def test_marked_states(labels: Labels, global_state: int, expected: list[int]) -> None:
+    np.testing.assert_array_equal(marked_states(labels, global_state), expected)
+
+
+def test_docstring_example() -> None:
+    outcome = doctest.testmod(importlib.import_module("kofn.envs.picture_layout"))
+    assert outcome.attempted >= 3
+    assert outcome.failed == 0
+
+
+# Pictures.
+
+
+@pytest.mark.parametrize("size", [2, 5, 9, 40, 90])
+@pytest.mark.parametrize("n_agents", [3, 10**12])
+def test_grids_of_every_size_fit(size: int, n_agents: int) -> None:
+    names = [f"({row}, {column})" for row in range(size) for column in range(size)]
+    counts = np.zeros(size * size, dtype=np.int64)
+    counts[-1] = n_agents
+    scene = make_scene(named(names, ("(0, 0) to (1, 1)",)), counts, counts // 3)
+    image = image_of(scene)
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    image[8:-8, 8:-8] = 255
+    assert (image == 255).all()
+
+
+@pytest.mark.parametrize("n_levels", [2, 10, 200])
+@pytest.mark.parametrize("n_agents", [3, 10**12])
+def test_scales_of_every_length_fit(n_levels: int, n_agents: int) -> None:
+    counts = np.zeros(n_levels, dtype=np.int64)
+    counts[0] = n_agents
+    labels = named(map(str, range(n_levels)), (f"{'very ' * 30}high quota {n_levels - 1}",))
+    image = image_of(make_scene(labels, counts, counts // 3))
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    image[8:-8, 8:-8] = 255
+    assert (image == 255).all()
+
+
+def test_wide_and_tall_grids_fit() -> None:
+    for names in ([f"(0, {i})" for i in range(30)], [f"({i}, 0)" for i in range(30)]):
+        image = image_of(make_scene(named(names, ("(0, 0)",)), np.ones(30)))
+        image[8:-8, 8:-8] = 255
+        assert (image == 255).all()
+
+
+def test_the_box_is_yellow_where_it_is() -> None:
+    """Four cells of the nine: the upper left ones in state 0, the lower right ones in state 3; legend left out."""
+    nobody = np.zeros(9)
+    image = image_of(make_scene(GRID, nobody, global_state=0))[:-60]
+    first = area(image, YELLOW)
+    last = area(image_of(make_scene(GRID, nobody, global_state=3))[:-60], YELLOW)
+    assert len(first) == pytest.approx(len(last), rel=0.02)
+    assert (first.mean(axis=0) < last.mean(axis=0) - 100).all()
+    side = (first.max(axis=0) - first.min(axis=0)) / 2
+    assert abs(side[0] - side[1]) <= 2
+    assert len(first) > 0.95 * (2 * side[0]) ** 2
+
+
+def test_agents_are_drawn_in_their_cells() -> None:
+    """All agents in the cell (0, 2), the upper right one; the sampled ones in the middle."""
+    counts, sampled = np.eye(9)[2] * 50, np.eye(9)[2] * 5
+    image = image_of(make_scene(GRID, counts, sampled, global_state=2))[:-60]
+    middles = [area(image, colour).mean(axis=0) for colour in (ORANGE, BLUE)]
+    np.testing.assert_allclose(*middles, atol=12)
+    cell = (HEIGHT - 170) / 3
+    expected = HEIGHT / 2 + 20 - cell, WIDTH / 2 + cell
+    np.testing.assert_allclose(middles[1], expected, atol=5)
+
+
+def test_the_global_state_has_a_column_beside_those_of_agents() -> None:
+    """The leader's places are -2 .. 2, the followers' -1 .. 1: at -2 it is left of all, at 1 over the third of them."""
+    counts = np.array([0, 0, 14])
+    for state, expected in ((0, -2), (3, 1), (4, 2)):
+        yellow = area(image_of(make_scene(LINE, counts, global_state=state))[:-60], YELLOW)
+        middle = (yellow[:, 1].min() + yellow[:, 1].max()) / 2
+        assert abs(middle - (WIDTH / 2 + 120 * expected)) < 3
+    blue = area(image_of(make_scene(LINE, counts))[:-60], BLUE)
+    assert abs((blue[:, 1].min() + blue[:, 1].max()) / 2 - (WIDTH / 2 + 120)) < 3
+
+
+def test_a_global_state_without_a_number_has_no_column() -> None:
+    scene = make_scene(named(("0", "1"), ("calm", "busy")), (3, 4))
+    assert not len(area(image_of(scene), YELLOW))
+    assert (image_of(scene) != image_of(replace(scene, global_state=1))).any()
+
+
+def test_sampled_agents_lie_at_the_bottom() -> None:
+    image = image_of(make_scene(SCALE, (0, 60, 0, 0), (0, 6, 0, 0), global_state=3))[:-60]
+    orange, blue = area(image, ORANGE), area(image, BLUE)
+    assert orange[:, 0].mean() > blue[:, 0].mean() + 50
+    assert orange[:, 0].max() >= blue[:, 0].max()
+
+
+def test_a_types_places_are_all_marked() -> None:
+    names = ("fast/zone 0", "fast/zone 1", "slow/zone 0", "slow/zone 1")
+    both = area(image_of(make_scene(named(names, ("zone 0", "zone 1")), (1, 2, 3, 4)))[:-60], YELLOW)
+    names = ("zone 0", "fast/zone 1", "slow/zone 2", "slow/zone 1")
+    one = area(image_of(make_scene(named(names, ("zone 0", "zone 1")), (1, 2, 3, 4)))[:-60], YELLOW)
+    assert len(both) == pytest.approx(2 * len(one), rel=0.05)
+
+
+# Text.
+
+
+def test_grid_text() -> None:
+    counts, sampled = (1200, 0, 3, 0, 0, 0, 0, 7, 0), (2, 0, 0, 0, 0, 0, 0, 1, 0)
+    assert text_of(make_scene(GRID, counts, sampled, global_state=1)).splitlines() == [
+        "constrained exploration | step 3 | global state: (0, 1) to (1, 2)",
+        "the global agent sees 3 of 1,210 agents",
+        "         0         1         2",
+        "0  2/1,200  [      0] [      3]",
+        "1        0  [      0] [      0]",
+        "2        0       1/7         0",
+    ]
+
+
+def test_scale_text_marks_the_level() -> None:
+    lines = text_of(make_scene(SCALE, (5, 0, 10, 1), global_state=2)).splitlines()
+    assert lines[0] == "gaussian squeeze | step 3 | global state: quota 2"
+    assert [line.split()[0] for line in lines[3:7]] == ["0", "1", ">", "3"]
