@@ -1,4 +1,4 @@
-r"""One round of federated averaging: some clients learn from the server's model, and the server averages what they learnt.
+r"""One round of federated averaging: clients learn from the server's model, and the server averages what they learnt.
 
 Client i holds a shard of training samples. Of the clients asked, those with m_i > 0 local steps start from the server's
 model theta and make m_i proximal minibatch steps on their shard, anchored at theta (FedProx; mu = 0 is FedAvg):
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from kofn.envs.arrays import FloatArray, IntArray, freeze, restore_frozen
-from kofn.envs.federated_data import FederatedData
 from kofn.envs.softmax_regression import Batch, accuracies, average, losses, proximal_sgd
 
 BATCH_SIZE = 10
@@ -38,11 +37,6 @@ class Shards:
         """Freeze."""
         freeze(self.features)
         freeze(self.labels)
-
-    @classmethod
-    def of(cls, data: FederatedData, samples: IntArray) -> "Shards":
-        """Shards from indices of samples, int64 [client, sample] (see `federated_data.deal`)."""
-        return cls(data.features[samples], data.labels[samples])
 
 
 def averaging_round(
@@ -81,14 +75,14 @@ def averaging_round(
     return average(learnt, np.ones(len(working)))
 
 
-def loss_on(model: FloatArray, data: FederatedData, samples: IntArray) -> float:
+def loss_on(model: FloatArray, samples: Batch) -> float:
     """Loss of one model on some samples."""
-    return float(losses(model[None], data.features[samples], data.labels[samples])[0])
+    return float(losses(model[None], *samples)[0])
 
 
-def accuracy_on(model: FloatArray, data: FederatedData, samples: IntArray) -> float:
+def accuracy_on(model: FloatArray, samples: Batch) -> float:
     """Accuracy of one model on some samples."""
-    return float(accuracies(model[None], data.features[samples], data.labels[samples])[0])
+    return float(accuracies(model[None], *samples)[0])
 
 
 def shard_losses(model: FloatArray, shards: Shards) -> FloatArray:

@@ -11,7 +11,7 @@ server should emphasise the domain most in need, which it must guess from k clie
 | | states | actions |
 |---|---|---|
 | server (`global_0`) | 2 c + e: domain c emphasised, e = 1 large steps, 8 | 0 .. 3 emphasise it, 4 switch e |
-| client (`local_i`) | (d, w_i): own domain and model; 9 d + 3 g + h is observed of it, 36 | 0 skip, 1 one step, 2 five steps |
+| client (`local_i`) | own domain d and model w_i, seen as 9 d + 3 g + h, 36 | 0 skip, 1 one step, 2 five steps |
 
 g and h are the bins (0, 1, 2) of |grad f_d(w_i)| and of |w_i - theta_c|, w_i's distance from the checkpoint. A client
 sees [own observation, server's state]; the server sees [own state, histogram of the clients' observations], of all n
@@ -46,7 +46,11 @@ Truncation after `max_cycles` steps (default 100). Nothing terminates.
 learner needs one) and `summary`. Data come with scikit-learn: `pip install 'kofn[federated]'`.
 
 ## Value of information
-@VALUE@
+With clients that work five steps if emphasised and not in the lowest gradient bin, and skip otherwise, 60 of them on
+digits earn, in discounted returns over 100 steps less the shifts, -17.4 with a server that moves on to the next domain
+at every step, the best rate of moving on blindly of 0.4, 0.7 and 1. With one that goes where the gradient bins of the
+clients it sees add up to most, they earn more: by 0.9 at k = 1 (standard error 0.25), 1.5 at 2 (0.5), 1.9 at 8 (0.4)
+and 2.1 when it sees all (0.3). On breast_cancer, -3.65 and gains of 0.36, 0.51, 0.51 and 0.49 (0.08 each).
 
 ## References
 "Learning Approximate Nash Equilibria in Cooperative Multi-Agent Reinforcement Learning via Mean-Field Subsampling"
@@ -91,7 +95,7 @@ from kofn.envs.streams import Streams
 DEFAULTS = Defaults(n_agents=1000, max_cycles=100, k=8)
 
 N_DOMAINS = 4
-EDGES = {"digits": ((1.37, 2.13), (1.52, 2.06)), "breast_cancer": ((0.30, 0.62), (0.59, 0.90))}
+EDGES = {"digits": ((1.37, 2.00), (1.46, 1.97)), "breast_cancer": ((0.31, 0.60), (0.54, 0.88))}
 """Bin edges of gradient norms and of distances, from a pilot run (`federated_calibration.pilot_edges`)."""
 
 

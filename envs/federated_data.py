@@ -4,9 +4,9 @@ r"""Real data for federated games: scikit-learn's bundled sets, split, grouped i
   data set or in one drawn from a generator. Features are standardised by the mean and the deviation of the TRAINING
   samples (constant features are only centred), and a last feature that is always 1 carries the intercept.
 * Domains: D groups of similar labels. With at least D classes they are groups of classes: the leaves of a dendrogram
-  of the class means (Ward), in its order, cut into D runs as equal as can be. With fewer classes, each class is cut
-  into domains at quantiles along its first principal direction. Means, directions and quantiles are those of the
-  training samples.
+  of the class means (average linkage, neighbours as near as can be), cut into D runs as equal as can be. With fewer
+  classes, each class is cut into domains at quantiles along its first principal direction. Means, directions and
+  quantiles are those of the training samples.
 * Clients: client i draws a law p_i ~ Dirichlet(alpha, .., alpha) over the classes, and its samples independently: a
   class from p_i, then a training sample of that class, uniformly. Small alpha gives clients of few classes. Clients may
   hold the same sample, as there may be more of them than samples.
@@ -178,8 +178,9 @@ def _domains(features: FloatArray, labels: IntArray, train: IntArray, n_domains:
     if n_classes < n_domains:
         return _split_classes(features, labels, train, np.array_split(np.arange(n_domains), n_classes))
     means = np.stack([features[train[labels[train] == c]].mean(axis=0) for c in range(n_classes)])
+    order = leaves_list(linkage(means, "average", optimal_ordering=True))
     domain_of_class = np.empty(n_classes, dtype=np.int64)
-    for domain, classes in enumerate(np.array_split(leaves_list(linkage(means, "ward")), n_domains)):
+    for domain, classes in enumerate(np.array_split(order, n_domains)):
         domain_of_class[classes] = domain
     return domain_of_class[labels]
 

@@ -112,13 +112,13 @@ def env(**options: Any) -> AECEnv[str, Observation, int | None]:
 def _global_transition() -> FloatArray:
     """P_g [s_g, a_g, s_g']."""
     moved = np.clip(LEADER[:, None] + LEADER, LEADER[0], LEADER[-1])
-    return np.eye(len(LEADER))[moved - LEADER[0]]
+    return np.asarray(np.eye(len(LEADER))[moved - LEADER[0]])
 
 
 def _local_transition() -> FloatArray:
     """P_l [x, s_g, a_l, x']."""
     moved = np.clip(FOLLOWER[:, None, None] + FOLLOWER - LEADER[:, None], FOLLOWER[0], FOLLOWER[-1])
-    return np.eye(len(FOLLOWER))[moved - FOLLOWER[0]]
+    return np.asarray(np.eye(len(FOLLOWER))[moved - FOLLOWER[0]])
 
 
 def _global_reward() -> FloatArray:

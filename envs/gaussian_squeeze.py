@@ -50,7 +50,7 @@ Vehicles that follow every quota leave less to find out: 14.09 seeing none, 14.1
 ## Arguments
 `n_levels=10` (L), `target=4` (T), `discount=0.95`, and those of `PopulationEnv`: `n_agents=1000`, `max_cycles=100`,
 `obs_mode="box"`, `render_mode=None`, `local_timing="paper"`, `global_view="all"`. `pettingzoo.make` also takes `k` and
-`summary` (`SubsampleObservation`); `kofn train` uses k=8.
+`summary` (`SubsampleObservation`); `kofn train` uses k=4.
 
 ## References
 "Mean-Field Sampling for Cooperative Multi-Agent Reinforcement Learning" (arXiv 2412.00661) experiments with a Gaussian
@@ -66,7 +66,7 @@ from typing import Any
 
 import numpy as np
 from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils import BaseParallelWrapper
+from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from kofn.envs.arrays import FloatArray, IntArray, integer
 from kofn.envs.game import Labels, TabularGame
@@ -75,7 +75,7 @@ from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv, to_aec
 from kofn.envs.registration import Defaults
 from kofn.envs.start_law import DirichletStart
 
-DEFAULTS = Defaults(n_agents=1000, max_cycles=100, k=8)
+DEFAULTS = Defaults(n_agents=1000, max_cycles=100, k=4)
 
 START_CONCENTRATION = 0.3
 ANNOUNCED, KEPT = 3.0, 0.5

@@ -45,6 +45,7 @@ class Labels:
     """Names for rendering and tables: a title and one name per state and action.
 
     When local states and global states carry the same names, figures draw the global state on the local-state map.
+    Names also tell where local states are drawn: see `kofn.envs.picture_layout`.
     """
 
     title: str

@@ -168,8 +168,11 @@ class Canvas:
     ) -> None:
         """Rectangles of equal size (width, height); lower left corners [rectangle, 2], line width in pixels."""
         for low in lows:
-            look = {"facecolor": face, "edgecolor": edge, "linewidth": line * 72 / DPI, "fill": fill}
-            self._add(Rectangle(tuple(low), *size, transform=IdentityTransform(), **look))
+            rectangle = Rectangle(
+                tuple(low), *size, facecolor=face, edgecolor=edge, linewidth=line * 72 / DPI, fill=fill
+            )
+            rectangle.set_transform(IdentityTransform())
+            self._add(rectangle)
 
     def arrow(self, start: FloatArray, end: FloatArray) -> None:
         """A black arrow."""

@@ -38,6 +38,8 @@ class Defaults:
 GAMES: dict[str, int] = {
     "cluster_line": 0,
     "constrained_exploration": 0,
+    "federated_anchored": 0,
+    "federated_averaging": 0,
     "federated_optimization": 0,
     "formation": 0,
     "gaussian_squeeze": 0,

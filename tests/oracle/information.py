@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 Array = npt.NDArray[np.float64]
 Act = Callable[[npt.NDArray[np.int64], Array], npt.NDArray[np.int64]]
@@ -63,36 +64,53 @@ class Fleet:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A blind plan and what it is worth: Q^b [s_g, x, a_g], discounted visits [s_g, x], potential."""
+    """A blind plan b = `actions` [s_g, a_g] and, exactly, what it is worth against a fleet."""
 
+    fleet: Fleet
     actions: Array
-    q_values: Array
-    visits: Array
-    potential: float
 
-    @classmethod
-    def of(cls, fleet: Fleet, actions: Array) -> "Plan":
-        """Exact value of the plan b = `actions` [s_g, a_g]."""
-        game, shape = fleet.game, fleet.pay.shape
-        leads = np.einsum("ga,gap->gp", actions, game.global_transition)
-        moves = np.einsum("gp,gxy->gxpy", leads, fleet.moves)
-        system = np.eye(fleet.pay.size) - game.discount * moves.reshape(fleet.pay.size, -1)
-        rewards = (actions * game.global_reward).sum(axis=1)[:, None] + fleet.pay
-        start = np.outer(game.initial_global, fleet.start)
-        values = np.linalg.solve(system, rewards.ravel()).reshape(shape)
-        visits = np.linalg.solve(system.T, start.ravel()).reshape(shape)
-        ahead = np.einsum("gap,gxy,py->gxa", game.global_transition, fleet.moves, values, optimize=True)
-        q_values = game.global_reward[:, None, :] + fleet.pay[:, :, None] + game.discount * ahead
-        return cls(actions, q_values, visits, float((start * values).sum()))
+    @cached_property
+    def _system(self) -> Array:
+        """I - gamma P, over (s_g, x)."""
+        leads = np.einsum("ga,gap->gp", self.actions, self.fleet.game.global_transition)
+        moves = np.einsum("gp,gxy->gxpy", leads, self.fleet.moves).reshape(self.fleet.pay.size, -1)
+        return np.eye(len(moves)) - self.fleet.game.discount * moves
+
+    @cached_property
+    def _start(self) -> Array:
+        return np.outer(self.fleet.game.initial_global, self.fleet.start)
+
+    @cached_property
+    def values(self) -> Array:
+        """V^b, float [s_g, x]."""
+        rewards = (self.actions * self.fleet.game.global_reward).sum(axis=1)[:, None] + self.fleet.pay
+        return np.linalg.solve(self._system, rewards.ravel()).reshape(rewards.shape)
+
+    @cached_property
+    def potential(self) -> float:
+        """Mean of V^b at time 0."""
+        return float((self._start * self.values).sum())
+
+    @cached_property
+    def visits(self) -> Array:
+        """Discounted visits by agents, float [s_g, x]."""
+        return np.linalg.solve(self._system.T, self._start.ravel()).reshape(self._start.shape)
+
+    @cached_property
+    def q_values(self) -> Array:
+        """Q^b, float [s_g, x, a_g]."""
+        game, moves = self.fleet.game, self.fleet.moves
+        ahead = np.einsum("gap,gxy,py->gxa", game.global_transition, moves, self.values, optimize=True)
+        return game.global_reward[:, None, :] + self.fleet.pay[:, :, None] + game.discount * ahead
 
 
 def climb(fleet: Fleet, actions: Array, max_steps: int = 100) -> Plan:
     """A plan that no move towards the greedy plan improves."""
-    plan = Plan.of(fleet, actions)
+    plan = Plan(fleet, actions)
     for _ in range(max_steps):
         gradient = np.einsum("gx,gxa->ga", plan.visits, plan.q_values)
         greedy = np.eye(gradient.shape[1])[gradient.argmax(axis=1)]
-        steps = (Plan.of(fleet, plan.actions + t * (greedy - plan.actions)) for t in 0.5 ** np.arange(8))
+        steps = (Plan(fleet, plan.actions + t * (greedy - plan.actions)) for t in 0.5 ** np.arange(8))
         better = next((step for step in steps if step.potential > plan.potential + 1e-7 * abs(plan.potential)), None)
         if better is None:
             break
@@ -106,9 +124,11 @@ def blind_plans(fleet: Fleet, rng: np.random.Generator, n_random: int = 12) -> l
     constants = [np.eye(n_actions)[np.full(n_global, action)] for action in range(n_actions)]
     random = [np.eye(n_actions)[rng.integers(n_actions, size=n_global)] for _ in range(n_random)]
     uniform = np.full((n_global, n_actions), 1 / n_actions)
-    found = sorted((climb(fleet, start) for start in (uniform, *constants, *random)), key=lambda plan: -plan.potential)
+    with threadpool_limits(1):  # the systems are too small for more, and waiting for busy cores takes seconds
+        found = [climb(fleet, start) for start in (uniform, *constants, *random)]
+        found.sort(key=lambda plan: -plan.potential)
     plans: list[Plan] = []
-    for plan in [*found, *(Plan.of(fleet, actions) for actions in constants)]:
+    for plan in [*found, *(Plan(fleet, actions) for actions in constants)]:
         if all(np.abs(plan.actions - other.actions).max() > 1e-6 for other in plans):
             plans.append(plan)
     return plans

@@ -31,14 +31,14 @@ def test_plans_are_worth_what_brute_force_says_whatever_n(random_game: Make, see
     fleet = fleet_of(game)
     actions = np.random.default_rng(seed).dirichlet(np.ones(2), 2)
     expected = brute_force.potential(game, blind_table(actions, 2), fleet.policy, n, 1)
-    np.testing.assert_allclose(Plan.of(fleet, actions).potential, expected, rtol=1e-12)
+    np.testing.assert_allclose(Plan(fleet, actions).potential, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_best_plan_is_no_worse_than_any_deterministic_one(random_game: Make, seed: int) -> None:
     game = random_game(seed, n_global=3, n_local=3, n_global_actions=3)
     fleet = fleet_of(game)
-    every = [Plan.of(fleet, np.eye(3)[list(actions)]).potential for actions in product(range(3), repeat=3)]
+    every = [Plan(fleet, np.eye(3)[list(actions)]).potential for actions in product(range(3), repeat=3)]
     plans = blind_plans(fleet, np.random.default_rng(0))
     assert plans[0].potential >= max(every) - 1e-6 * abs(max(every))
     assert plans[0].potential == max(plan.potential for plan in plans)
@@ -136,7 +136,7 @@ def test_blind_play_earns_the_plans_value(random_game: Make) -> None:
     """A stochastic plan, within 5 standard errors of its exact value."""
     game = random_game(11, n_global=3, n_local=3, n_global_actions=3, discount=0.8)
     fleet = fleet_of(game)
-    plan = Plan.of(fleet, np.random.default_rng(2).dirichlet(np.ones(3), 3))
+    plan = Plan(fleet, np.random.default_rng(2).dirichlet(np.ones(3), 3))
     act = blindly(plan, np.random.default_rng(3))
     returns, _ = play(fleet, act, 40, None, horizon=100, n_rollouts=4000, seed=5)
     assert abs(returns.mean() - plan.potential) < 5 * returns.std() / 4000**0.5
