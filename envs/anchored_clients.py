@@ -186,4 +186,4 @@ def observe(task: AnchoredTask, clients: Clients, measures: Measures) -> IntArra
 
 def _norms(models: FloatArray) -> FloatArray:
     """Euclidean norm of every model, float [client]."""
-    return np.sqrt(np.einsum("nfc,nfc->n", models, models))
+    return np.asarray(np.sqrt(np.einsum("nfc,nfc->n", models, models)))

@@ -103,6 +103,7 @@ class AveragingSimulator:
     global_states: IntArray
     local_states: IntArray
     model: FloatArray
+    _loss: float
 
     def __init__(self, game: AveragingGame, n_agents: int) -> None:
         self.game = game

@@ -62,7 +62,7 @@ class FederatedData:
     @property
     def n_features(self) -> int:
         """Number of features, the constant one included."""
-        return self.features.shape[1]
+        return int(self.features.shape[1])
 
 
 def load_data(name: str = "digits", *, n_domains: int = 4, rng: np.random.Generator | None = None) -> FederatedData:
@@ -147,7 +147,7 @@ def members(groups: IntArray, chosen: IntArray, n_groups: int) -> Members:
 
 def draw_members(rng: np.random.Generator, members: Members, groups: IntArray) -> IntArray:
     """One uniform sample of each group asked for, independently; int64 of the shape of `groups`."""
-    return members.samples[members.starts[groups] + rng.integers(members.sizes[groups])]
+    return np.asarray(members.samples[members.starts[groups] + rng.integers(members.sizes[groups])])
 
 
 def _bundled(name: str) -> tuple[FloatArray, IntArray]:

@@ -148,7 +148,7 @@ def _local_transition(n_domains: int) -> FloatArray:
     within = np.stack([1 - change, change], axis=-1)  # [.., b changes]
     within[:, 1] = within[:, 1, ..., ::-1].copy()  # [d, b, c, e, a_l, b']
     transition = np.einsum("dbceah,df->dbceafh", within, np.eye(n_domains))
-    return transition.reshape(2 * n_domains, 2 * n_domains, 3, 2 * n_domains)
+    return np.asarray(transition).reshape(2 * n_domains, 2 * n_domains, 3, 2 * n_domains)
 
 
 def _local_reward(n_domains: int) -> FloatArray:
