@@ -7,6 +7,7 @@ python benchmarks/run.py --quick    what continuous integration runs, under a mi
 import argparse
 import sys
 
+import games
 import lumped_step
 import riverswim
 import warehouse_training
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
     quick = parser.parse_args().quick
     figures = [
+        *games.measure(quick=quick),
         *lumped_step.measure(quick=quick),
         *riverswim.measure(quick=quick),
         *warehouse_training.measure(quick=quick),
