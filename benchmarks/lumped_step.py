@@ -52,7 +52,7 @@ def measure(*, quick: bool) -> list[Figure]:
         return lambda: evaluate(GAME, dispatcher, robots, n_agents, horizon=horizon, n_rollouts=rollouts, seed=0)
 
     fast, plain, gain = paired_seconds(
-        lumped_evaluation(1000), lambda: agent_by_agent_returns(1000, rollouts, horizon), calls=1, rounds=3
+        lumped_evaluation(1000), lambda: agent_by_agent_returns(1000, rollouts, horizon), calls=3, rounds=9
     )
     return [
         Figure(
