@@ -35,6 +35,7 @@ from kofn.agents.logged_data.off_policy import (
 )
 from kofn.agents.logged_data.transitions import SpaceSizes, Transitions
 from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.sampled_evaluation import evaluate_sampled
 
 __all__ = [
     "AlternatingConfig",
@@ -76,6 +77,7 @@ __all__ = [
     "evaluate",
     "evaluate_mfq",
     "evaluate_nonstationary",
+    "evaluate_sampled",
     "g_learn",
     "l_learn",
     "mean_field_value_iteration",

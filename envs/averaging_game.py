@@ -169,9 +169,7 @@ class AveragingSimulator:
     def _look(self) -> None:
         """The model's loss, on the validation samples and in bins on every client's."""
         self._loss = loss_on(self.model, self._validation)
-        edges = BIN_EDGES * np.log(self.game.data.n_classes)
-        # A loss on an edge belongs to the bin below it: guessing, ln C up to rounding, is "near guessing".
-        self.local_states = np.searchsorted(edges * (1 + 1e-9), shard_losses(self.model, self._shards))[None]
+        self.local_states = loss_bins(shard_losses(self.model, self._shards), self.game.data.n_classes)[None]
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """The last step's reward had the clients `sampled` [k] been charged for work, float [1]."""
@@ -189,6 +187,11 @@ class AveragingSimulator:
         if communicated > 0:
             info["loss_decrease_per_megabyte"] = self._decrease / (communicated / 1e6)
         return info
+
+
+def loss_bins(losses: FloatArray, n_classes: int) -> IntArray:
+    """Bins of losses, int64 of their shape. A loss on an edge, up to rounding, belongs below: guessing is 3."""
+    return np.asarray(np.searchsorted(BIN_EDGES * np.log(n_classes) * (1 + 1e-9), losses))
 
 
 def _probability(name: str, value: Any) -> float:

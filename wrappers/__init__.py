@@ -4,13 +4,18 @@ from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse
 from kofn.wrappers.finite_mdp import FiniteMDP
 from kofn.wrappers.histogram_chain import HistogramChain
 from kofn.wrappers.replica_chain import ReplicaChain
+from kofn.wrappers.samplers import DistanceWeighted, Sampler, Stratified, Uniform
 from kofn.wrappers.subsample import SubsampleObservation
 
 __all__ = [
+    "DistanceWeighted",
     "FiniteMDP",
     "GlobalBestResponse",
     "HistogramChain",
     "LocalBestResponse",
     "ReplicaChain",
+    "Sampler",
+    "Stratified",
     "SubsampleObservation",
+    "Uniform",
 ]

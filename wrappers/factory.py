@@ -9,11 +9,17 @@ from kofn.envs.arrays import one_of
 from kofn.envs.observations import SUMMARIES, Observation, Summary
 from kofn.envs.parallel import to_aec
 from kofn.envs.registration import game_module
+from kofn.wrappers.samplers import Sampler
 from kofn.wrappers.subsample import SubsampleObservation
 
 
 def make_parallel(
-    *, game: str, k: int | None = None, summary: Summary = "histogram", **options: Any
+    *,
+    game: str,
+    k: int | None = None,
+    summary: Summary = "histogram",
+    sampler: Sampler | str = "uniform",
+    **options: Any,
 ) -> ParallelEnv[str, Observation, int]:
     """The parallel environment of a registered game.
 
@@ -21,18 +27,21 @@ def make_parallel(
         game: registered name.
         k: number of local agents the global agent sees each step; None: all of them.
         summary: what it sees of them, "histogram" or "states".
+        sampler: how those k are drawn, see `kofn.wrappers.samplers`.
         options: arguments of the game module's `parallel_env`.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong type or out of range, or `summary="states"` without k.
+        TypeError, ValueError: an argument of the wrong type or out of range, or a summary or sampler without k.
     """
     one_of("summary", summary, SUMMARIES)
     if k is None and summary != "histogram":
         raise ValueError(f"summary={summary!r} needs k; without k the global agent sees the histogram of all agents")
+    if k is None and sampler != "uniform":
+        raise ValueError("sampler needs k; without k the global agent sees all agents")
     make: Callable[..., ParallelEnv[str, Observation, int]] = game_module(game).parallel_env
     if k is None:
         return make(**options)
-    return SubsampleObservation(make(**options, global_view="none"), k, summary=summary)
+    return SubsampleObservation(make(**options, global_view="none"), k, summary=summary, sampler=sampler)
 
 
 def make_aec(**options: Any) -> AECEnv[str, Observation, int | None]:

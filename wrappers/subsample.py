@@ -1,7 +1,7 @@
 """SubsampleObservation: the global agent sees k of the n local agents.
 
-At each step a set D of k distinct agents is drawn uniformly and afresh (paper, Section 2), from a random stream of the
-wrapper's own, so that k never changes the dynamics' draws.
+At each step a set D of k distinct agents is drawn afresh, uniformly (paper, Section 2) or by another sampler (Appendix
+H, `kofn.wrappers.samplers`), from a random stream of the wrapper's own, so that k never changes the dynamics' draws.
 
 >>> from kofn.envs.warehouse_dispatch import parallel_env
 >>> env = SubsampleObservation(parallel_env(n_agents=50), k=3)
@@ -21,6 +21,7 @@ from kofn.envs.arrays import integer
 from kofn.envs.observations import Observation, Space, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
 from kofn.envs.streams import Seed, Streams
+from kofn.wrappers.samplers import Sampler, as_sampler, draw_agents
 
 
 class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
@@ -35,14 +36,23 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         k: number of agents seen, 1 <= k <= n.
         summary: "histogram" of the k states (of their bins, where states are continuous), or the k "states" in the
             order drawn.
+        sampler: who is seen: "uniform", a sampler, or a function (rng, local_states [n, ...], global_state, k) -> k
+            different agents.
 
     Raises:
-        TypeError: `env` holds no PopulationEnv, or k is no integer.
+        TypeError: `env` holds no PopulationEnv, k is no integer, or the sampler no function or name.
         ValueError: k is below 1 or above the number of agents, an unknown summary, or an environment that is limited
             already.
     """
 
-    def __init__(self, env: ParallelEnv[str, Observation, int], k: int, *, summary: Summary = "histogram") -> None:
+    def __init__(
+        self,
+        env: ParallelEnv[str, Observation, int],
+        k: int,
+        *,
+        summary: Summary = "histogram",
+        sampler: Sampler | str = "uniform",
+    ) -> None:
         population = env.unwrapped if isinstance(env, ParallelEnv) else env
         if not isinstance(population, PopulationEnv):
             raise TypeError(f"env must be a PopulationEnv, possibly wrapped; got {type(population).__name__}")
@@ -51,6 +61,7 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
             raise ValueError(f"env already limits the global agent to k={limit} agents; wrap the unlimited environment")
         super().__init__(env)
         self.k = _sample_size(k, population.n_agents)
+        self.sampler = as_sampler(sampler)
         self.population = population
         self.global_encoding = population.global_observer(self.k, summary)
         self._space = self.global_encoding.space()
@@ -85,7 +96,8 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
 
     def _draw(self, rng: np.random.Generator) -> None:
         """Draw the agents behind the next observation."""
-        self._sampled = rng.choice(self.population.n_agents, size=self.k, replace=False)
+        simulator = self.population.simulator
+        self._sampled = draw_agents(self.sampler, rng, simulator.local_states[0], simulator.global_states[0], self.k)
 
     def _fill(self, observations: dict[str, Observation], infos: dict[str, Info]) -> None:
         """Put the limited observation and its sample in place."""

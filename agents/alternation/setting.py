@@ -12,6 +12,7 @@ from kofn.envs.generative import GenerativeGame
 from kofn.envs.observations import GlobalEncoding, LocalEncoding, Observation, ObsMode, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, PopulationEnv
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.wrappers.samplers import Uniform
 
 FiniteGame = TabularGame | GenerativeGame
 """Games with finitely many states and actions: policies are tables."""
@@ -52,7 +53,8 @@ class Setting:
 
         Raises:
             TypeError: `env` is neither, or an AEC environment.
-            ValueError: it has `local_timing="code"`, or a global agent that sees nobody.
+            ValueError: it has `local_timing="code"`, or a global agent that sees nobody, or agents drawn by a sampler
+                that is not uniform.
         """
         population = getattr(env, "unwrapped", None)
         # Asked of the view, never of the population inside it: an AEC view hides its limit, and k would become n.
@@ -61,6 +63,8 @@ class Setting:
             raise TypeError(f"env must be a parallel PopulationEnv, possibly wrapped; got {type(env).__name__}")
         if encoding.size == 0:
             raise ValueError("the global agent sees no local agent; wrap env in SubsampleObservation(env, k)")
+        if not isinstance(getattr(env, "sampler", Uniform()), Uniform):
+            raise ValueError("env must draw agents uniformly; evaluate_sampled(...) values a pair under other samplers")
         if population.simulator.local_timing != "paper":
             raise ValueError("env must have local_timing='paper': 'code' only reproduces the authors' evaluation")
         if not isinstance(population.game, FiniteGame):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kofn.envs.averaging_game import PAUSE, SETTINGS, AveragingGame, AveragingSimulator
+from kofn.envs.averaging_game import PAUSE, SETTINGS, AveragingGame, AveragingSimulator, loss_bins
 from kofn.envs.averaging_round import Shards, accuracy_on, averaging_round, loss_on, shard_losses
 from kofn.envs.federated_averaging import DEFAULTS, env, game, parallel_env
 from kofn.envs.softmax_regression import gradients, losses
@@ -116,6 +116,19 @@ def test_a_round_is_played_under_the_old_setting_and_paid(digits: AveragingGame)
     )
 
 
+def test_decreases_and_bytes_add_up_over_the_episode() -> None:
+    """Each decrease is measured before the offset that may follow it, so it is the reward before costs."""
+    simulator, decrease, transfers = started(game("breast_cancer", drift=0.5), 30), 0.0, 0
+    simulator.global_states = np.array([LARGE_STEPS])
+    for _ in range(6):
+        payment = simulator.step(np.array([LARGE_STEPS]), np.ones((1, 30), dtype=np.int64))
+        decrease += payment.global_reward[0] + 0.05
+        transfers += 2 * 20
+    megabytes = transfers * 31 * 2 * 8 / 1e6
+    np.testing.assert_allclose(simulator.info()["communicated_bytes"], 1e6 * megabytes)
+    np.testing.assert_allclose(simulator.info()["loss_decrease_per_megabyte"], decrease / megabytes, rtol=1e-9)
+
+
 def test_a_pause_costs_and_changes_nothing(digits: AveragingGame) -> None:
     simulator = started(digits, 30)
     simulator.global_states = np.array([PAUSE])
@@ -146,6 +159,12 @@ def test_bins_tell_the_loss_on_the_clients_own_samples() -> None:
         assert simulator.local_states[0].tolist() == wanted
         met |= set(wanted)
     assert met == set(range(5))
+
+
+def test_guessing_is_not_worse_than_guessing_by_rounding() -> None:
+    around = np.array([0.0, 1 - 1e-6, 1.0, 1 + 1e-12, 1 + 1e-6])
+    for n_classes in (2, 10):
+        assert loss_bins(math.log(n_classes) * around, n_classes).tolist() == [0, 3, 3, 3, 4]
 
 
 def test_an_offset_shifts_all_samples_alike() -> None:

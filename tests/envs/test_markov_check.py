@@ -77,6 +77,15 @@ def test_nothing_to_learn_has_p_value_one() -> None:
     assert (found.information, found.total_variation, found.p_value) == (0.0, 0.0, 1.0)
 
 
+def test_a_past_that_the_present_tells_is_no_news() -> None:
+    """It is permuted among samples of the same present only, which changes nothing here."""
+    rng = np.random.default_rng(0)
+    z = rng.integers(3, size=400)
+    found = markov_check(z, z, (z + rng.integers(2, size=400)) % 3, rng)
+    np.testing.assert_allclose([found.null_information, found.null_total_variation], 0, atol=1e-12)
+    assert found.p_value == 1
+
+
 def test_same_seed_same_result() -> None:
     rng = np.random.default_rng(0)
     samples = rng.integers(3, size=(3, 200))

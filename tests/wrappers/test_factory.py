@@ -10,8 +10,9 @@ from pettingzoo import AECEnv
 
 from kofn.envs import PopulationEnv
 from kofn.envs.warehouse_dispatch import parallel_env
-from kofn.wrappers import SubsampleObservation
+from kofn.wrappers import DistanceWeighted, SubsampleObservation
 from kofn.wrappers.factory import make_aec, make_parallel
+from kofn.wrappers.samplers import ring_distances
 
 ID = "kofn/warehouse_dispatch-v0"
 
@@ -113,3 +114,12 @@ def test_discrete_observations_of_a_few_among_a_hundred_thousand_agents() -> Non
     sampled = env.unwrapped.simulator.local_states[0, infos["global_0"]["sampled_agents"]]
     assert histograms[0].tolist() == np.bincount(sampled, minlength=5).tolist()
     assert states[0] == env.unwrapped.simulator.global_states[0]
+
+
+def test_a_sampler_needs_k() -> None:
+    near = DistanceWeighted(ring_distances(5))
+    env = make_parallel(game="warehouse_dispatch", k=2, sampler=near, n_agents=6)
+    assert isinstance(env, SubsampleObservation)
+    assert env.sampler is near
+    with pytest.raises(ValueError, match="sampler needs k; without k the global agent sees all agents"):
+        make_parallel(game="warehouse_dispatch", sampler=near, n_agents=6)

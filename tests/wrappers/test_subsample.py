@@ -5,6 +5,7 @@ Laws are tested by Pearson's chi-square on fixed seeds, at level 1e-4 each.
 
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from itertools import product
 from math import comb, prod
@@ -20,7 +21,8 @@ from scipy.stats import chi2, chisquare
 from kofn.envs import FixedStart, PopulationEnv, TabularGame
 from kofn.envs.observations import OBS_MODES
 from kofn.envs.warehouse_dispatch import env as aec_env
-from kofn.wrappers import GlobalBestResponse, SubsampleObservation
+from kofn.wrappers import DistanceWeighted, GlobalBestResponse, SubsampleObservation, Uniform
+from kofn.wrappers.samplers import ring_distances
 
 MakeGame = Callable[..., TabularGame]
 LEVEL = 1e-4
@@ -414,3 +416,42 @@ def test_refused_actions_leave_the_sample_alone(game: TabularGame) -> None:
     with pytest.raises(ValueError, match="'local_3' must be between 0 and 1"):
         env.step({**dict.fromkeys(env.possible_agents, 0), "local_3": 7})
     assert data_equivalence(*(play(one, np.random.default_rng(0)) for one in (env, twin)), exact=True)
+
+
+def test_samplers_choose_who_is_seen(warehouse3: TabularGame) -> None:
+    near = DistanceWeighted(ring_distances(3), scale=1e-3)
+    env = SubsampleObservation(PopulationEnv(warehouse3, 40), 4, sampler=near)
+    env.reset(seed=0)
+    simulator = env.population.simulator
+    for _ in range(10):
+        _, _, _, _, infos = env.step(dict.fromkeys(env.agents, 0))
+        seen = infos["global_0"]["sampled_agents"]
+        here = simulator.local_states[0] == simulator.global_states[0]
+        assert here[seen].sum() == min(4, here.sum())
+
+
+def test_a_sampler_of_the_users_own(warehouse3: TabularGame) -> None:
+    calls = []
+
+    def last(rng: np.random.Generator, local_states: Any, global_state: Any, k: int) -> Any:
+        calls.append((len(local_states), int(global_state), k))
+        return np.arange(len(local_states) - k, len(local_states))
+
+    env = SubsampleObservation(PopulationEnv(warehouse3, 7), 2, sampler=last)
+    _, infos = env.reset(seed=0)
+    assert infos["global_0"]["sampled_agents"].tolist() == [5, 6]
+    assert calls == [(7, int(env.population.simulator.global_states[0]), 2)]
+    env = SubsampleObservation(PopulationEnv(warehouse3, 7), 2, sampler=lambda *_: np.array([0, 9]))
+    with pytest.raises(ValueError, match=re.escape("a sampler must return agents in [0, 7); entry [1] is 9")):
+        env.reset(seed=0)
+
+
+def test_uniform_is_the_default(warehouse3: TabularGame) -> None:
+    samples = [
+        SubsampleObservation(PopulationEnv(warehouse3, 9), 3, **options).reset(seed=4)[1]["global_0"]["sampled_agents"]
+        for options in ({}, {"sampler": "uniform"}, {"sampler": Uniform()})
+    ]
+    np.testing.assert_array_equal(samples[0], samples[1])
+    np.testing.assert_array_equal(samples[0], samples[2])
+    with pytest.raises(ValueError, match="sampler must be a function or one of 'uniform'; got 'nearest'"):
+        SubsampleObservation(PopulationEnv(warehouse3, 9), 3, sampler="nearest")
