@@ -1,6 +1,7 @@
 """What the alternation ends with, by the exact Nash gap: best responses in turn find equilibria."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from kofn.agents import AlternatingConfig, AlternatingMARL, AlternatingResult, GLearner, LLearner
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.equilibrium.nash import nash_gap
-from kofn.envs import TabularGame
+from kofn.envs import FixedStart, TabularGame
 
 Games = Callable[..., TabularGame]
 
@@ -40,6 +41,17 @@ def test_warehouse_whose_dispatcher_sees_everyone_ends_in_an_exact_equilibrium(w
     assert_monotone(result)
     gap = nash_gap(warehouse3, result.global_policy, result.local_policy, n_agents=5, n_restarts=1, seed=0)
     assert (gap.global_gap.lower, gap.global_gap.upper) == pytest.approx((0, 0), abs=1e-6)
+    assert gap.local_gap.lower == pytest.approx(0, abs=1e-6)
+
+
+def test_g_learn_leaves_a_gap_when_few_are_seen(warehouse3: TabularGame) -> None:
+    """n = 5, k = 3, independent uniform starts: the alternation stops, and a dispatcher that also sees 3 gains 2.7."""
+    game = replace(warehouse3, initial_local=FixedStart(np.full(3, 1 / 3)))
+    result = alternate(game, n_agents=5, k=3, eta=1e-7)
+    assert result.converged
+    assert_monotone(result)
+    gap = nash_gap(game, result.global_policy, result.local_policy, n_agents=5, n_restarts=1, seed=0)
+    assert 2.7 <= gap.global_gap.lower <= gap.global_gap.upper
     assert gap.local_gap.lower == pytest.approx(0, abs=1e-6)
 
 
