@@ -4,15 +4,23 @@
 `random_game: Callable[..., TabularGame]`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from kofn.envs import TabularGame
 from kofn.envs.start_law import StartLaw
 from kofn.envs.warehouse_dispatch import game as warehouse
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_per_worker(worker_id: str) -> Iterator[None]:
+    """Tests that run side by side (pytest -n) leave each other the cores."""
+    with threadpool_limits(1 if worker_id != "master" else None):
+        yield
 
 
 def make_random_game(
