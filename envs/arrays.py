@@ -3,8 +3,9 @@
 Each check raises an error that states the rule, the first offending index and the value found there.
 """
 
+import difflib
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,3 +131,12 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
     return str(value)
+
+
+def known_name(what: str, name: Any, known: Collection[str]) -> str:
+    """`name` after checking that it is one of the `known`; raises ValueError that lists them and suggests the nearest."""
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}; got {name!r}{hint}")
+    return str(name)

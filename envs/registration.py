@@ -5,7 +5,6 @@ Every game module exports `game(...)`, `parallel_env(...)`, `env(...)` and `DEFA
 registering imports nothing.
 """
 
-import difflib
 import importlib
 from dataclasses import dataclass
 from types import ModuleType
@@ -14,6 +13,7 @@ from typing import Any
 import gymnasium
 import pettingzoo
 
+from kofn.envs.arrays import known_name
 from kofn.envs.game import TabularGame
 from kofn.envs.observations import OBS_MODES, ObsMode
 
@@ -68,11 +68,7 @@ def game_module(name: str) -> ModuleType:
     Raises:
         ValueError: unknown name; the message lists the known ones and suggests the nearest.
     """
-    if name not in GAMES:
-        near = difflib.get_close_matches(str(name), GAMES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"game must be one of {', '.join(map(repr, GAMES))}; got {name!r}{hint}")
-    return importlib.import_module(f"kofn.envs.{name}")
+    return importlib.import_module(f"kofn.envs.{known_name('game', name, GAMES)}")
 
 
 def registered_game(name: str) -> Any:

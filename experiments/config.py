@@ -6,7 +6,13 @@ from pathlib import Path
 import tyro
 
 from kofn.agents import AlternatingConfig, GLearner, LLearner
-from kofn.envs.arrays import integer
+from kofn.envs.arrays import integer, known_name
+
+LEARNERS: dict[str, str] = {
+    "paper": "ALTERNATING-MARL with G-LEARN and L-LEARN as configured",
+    "mean_field": "the same driver with the authors' heuristics: rounded histograms, value iteration on the mean field",
+}
+"""What `--learner` and a sweep's cells can train, by name."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,7 @@ class TrainConfig:
     Args:
         game: registered game (see `kofn envs`).
         k: local agents the global agent sees per step (omitted: the game's default).
+        learner: what is trained, "paper" (the learners below) or "mean_field" (the authors' heuristics).
         n_agents: n, local agents (omitted: the game's default).
         max_cycles: steps per episode (omitted: the game's default).
         seed: source of all randomness; the same seed writes the same files.
@@ -31,6 +38,7 @@ class TrainConfig:
 
     game: tyro.conf.Positional[str]
     k: int | None = None
+    learner: str = "paper"
     n_agents: int | None = None
     max_cycles: int | None = None
     seed: int = 0
@@ -45,6 +53,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Validate what the learners do not."""
+        known_name("learner", self.learner, LEARNERS)
         integer("seed", self.seed, 0)
         integer("n_rollouts", self.n_rollouts, 2)
         if self.resume and self.overwrite:

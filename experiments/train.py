@@ -11,7 +11,7 @@
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kofn.agents import AlternatingMARL, AlternatingResult, Evaluation, Proposal, evaluate
@@ -80,11 +80,15 @@ def build_model(config: TrainConfig) -> AlternatingMARL:
         n_agents=config.n_agents if config.n_agents is not None else defaults.n_agents,
         max_cycles=config.max_cycles if config.max_cycles is not None else defaults.max_cycles,
     )
+    global_learner, local_learner = config.global_learner, config.local_learner
+    if config.learner == "mean_field":
+        global_learner = replace(global_learner, operator="rounded")
+        local_learner = replace(local_learner, method="mean_field")
     return AlternatingMARL(
         env,
         config.alternation,
-        global_learner=config.global_learner,
-        local_learner=config.local_learner,
+        global_learner=global_learner,
+        local_learner=local_learner,
         seed=config.seed,
     )
 

@@ -189,6 +189,7 @@ def test_games_that_learners_of_tables_cannot_play_are_refused(name, capsys):
     ("arguments", "message"),
     [
         (["train", "warehose_dispatch"], "did you mean 'warehouse_dispatch'"),
+        (["train", "warehouse_dispatch", "--learner", "papper"], "'mean_field'; got 'papper'; did you mean 'paper'?"),
         (["train", "warehouse_dispatch", "--k", "0"], "k must be at least 1; got 0"),
         (
             ["train", "warehouse_dispatch", "--k", "31", "--n-agents", "30"],
@@ -241,3 +242,10 @@ def test_train_returns_what_it_wrote():
     loaded = AlternatingMARL.load(outcome.folder)
     assert loaded.history == outcome.result.history
     assert np.array_equal(loaded.global_policy.table, outcome.result.global_policy.table)
+
+
+def test_the_named_learner_is_the_one_that_proposes():
+    heuristics = train_module.build_model(train_module.TrainConfig(game="warehouse_dispatch", learner="mean_field"))
+    assert (heuristics.global_learner.operator, heuristics.local_learner.method) == ("rounded", "mean_field")
+    model = train_module.build_model(train_module.TrainConfig(game="warehouse_dispatch"))
+    assert (model.global_learner.operator, model.local_learner.method) == ("auto", "shared_cpi")
