@@ -15,7 +15,7 @@ adds the value of the last observation at a truncation: with `bootstrap=False` a
 what is learned is the return of the finite horizon.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ def sb3_vec_env(env: VectorEnv[Any, Any, Any], *, bootstrap: bool = True) -> "Ve
 
 
 def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> str:
-    """ "NextStep", "SameStep" or "Disabled"; what says nothing resets at the next step, as gymnasium 1.0 did."""
+    """One of "NextStep", "SameStep" and "Disabled"; what says nothing resets at the next step, as gymnasium 1.0 did."""
     mode = env.metadata.get("autoreset_mode", "NextStep")
     return str(getattr(mode, "value", mode))
 
@@ -72,80 +72,91 @@ def infos_by_environment(infos: Infos, n_envs: int) -> list[Infos]:
     return found
 
 
+class _Translation:
+    """The methods of the adapter; its other base, which needs the optional library, joins in `_adapter_class`."""
+
+    num_envs: int
+    reset_infos: list[Infos]
+    _seeds: list[int | None]
+    _options: list[Infos]
+    _reset_seeds: Callable[[], None]
+    _reset_options: Callable[[], None]
+    _get_indices: Callable[[Any], Iterable[int]]
+
+    env: VectorEnv[Any, Any, Any]
+    resets: bool
+    bootstrap: bool
+    _actions: Array
+
+    def reset(self) -> Array:
+        """New episodes; seeds given by `seed(s)` are s, s+1, .., which is what `env.reset(seed=s)` means."""
+        options = next((options for options in self._options if options), None)
+        observations, infos = self.env.reset(seed=self._seeds[0], options=options)
+        self.reset_infos = infos_by_environment(infos, self.num_envs)
+        self._reset_seeds()
+        self._reset_options()
+        return np.array(observations)
+
+    def step_async(self, actions: Array) -> None:
+        """Remember the actions."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Array, Array, Array, list[Infos]]:
+        """Play them."""
+        observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        dones = terminations | truncations
+        last = {key: infos.pop(key) for key in list(infos) if key.lstrip("_") in ("final_obs", "final_info")}
+        listed = infos_by_environment(infos, self.num_envs)
+        observations = np.array(observations)
+        if dones.any():
+            finals = observations.copy() if self.resets else last["final_obs"]
+            ended = infos_by_environment(last.get("final_info", {}), self.num_envs)
+            for i in np.flatnonzero(dones).tolist():
+                info = listed[i] if self.resets else ended[i]
+                limit = bool(truncations[i] and not terminations[i] and self.bootstrap)
+                listed[i] = {**info, "terminal_observation": finals[i], "TimeLimit.truncated": limit}
+            if self.resets:
+                observations = self._begin(observations, dones)
+        return observations, np.asarray(rewards, dtype=np.float32), dones, listed
+
+    def _begin(self, observations: Array, dones: Array) -> Array:
+        """Observations with new episodes in place of finished ones."""
+        fresh, infos = self.env.reset(options={"reset_mask": dones})
+        begun = infos_by_environment(infos, self.num_envs)
+        for i in np.flatnonzero(dones).tolist():
+            observations[i] = fresh[i]
+            self.reset_infos[i] = begun[i]
+        return observations
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The attribute of the vector environment, once per environment asked for."""
+        return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:  # noqa: ARG002  # they share it
+        """Set the attribute of the vector environment."""
+        setattr(self.env, attr_name, value)
+
+    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> Any:
+        """Call a method of the vector environment, once per environment asked for."""
+        method = getattr(self.env, method_name)
+        return [method(*method_args, **method_kwargs) for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:  # noqa: ARG002  # none is
+        """Never: wrappers of single environments are inside."""
+        return [False for _ in self._get_indices(indices)]
+
+
 @cache
 def _adapter_class() -> Callable[..., Any]:
-    """The adapter; its base class is imported only when it is wanted."""
+    """The adapter, made when it is wanted."""
     from stable_baselines3.common.vec_env import VecEnv  # noqa: PLC0415  # an optional library
 
-    class Sb3VecEnv(VecEnv):
-        """See the module."""
+    def initialise(self: Any, env: VectorEnv[Any, Any, Any], resets: bool, bootstrap: bool) -> None:
+        self.env, self.resets, self.bootstrap = env, resets, bootstrap
+        VecEnv.__init__(self, env.num_envs, env.single_observation_space, env.single_action_space)
 
-        def __init__(self, env: VectorEnv[Any, Any, Any], resets: bool, bootstrap: bool) -> None:
-            self.env = env
-            self._resets = resets
-            self._bootstrap = bootstrap
-            self._actions: Array = np.empty(0)
-            super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
-
-        def reset(self) -> Array:
-            """New episodes; seeds given by `seed(s)` are s, s+1, .., which is what `env.reset(seed=s)` means."""
-            options = next((options for options in self._options if options), None)
-            observations, infos = self.env.reset(seed=self._seeds[0], options=options)
-            self.reset_infos = infos_by_environment(infos, self.num_envs)
-            self._reset_seeds()
-            self._reset_options()
-            return np.array(observations)
-
-        def step_async(self, actions: Array) -> None:
-            """Remember the actions."""
-            self._actions = actions
-
-        def step_wait(self) -> tuple[Array, Array, Array, list[Infos]]:
-            """Play them."""
-            observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
-            dones = terminations | truncations
-            last = {key: infos.pop(key) for key in list(infos) if key.lstrip("_") in ("final_obs", "final_info")}
-            listed = infos_by_environment(infos, self.num_envs)
-            observations = np.array(observations)
-            if dones.any():
-                finals = observations.copy() if self._resets else last["final_obs"]
-                ended = infos_by_environment(last.get("final_info", {}), self.num_envs)
-                for i in np.flatnonzero(dones).tolist():
-                    info = listed[i] if self._resets else ended[i]
-                    limit = bool(truncations[i] and not terminations[i] and self._bootstrap)
-                    listed[i] = {**info, "terminal_observation": finals[i], "TimeLimit.truncated": limit}
-                if self._resets:
-                    observations = self._begin(observations, dones)
-            return observations, np.asarray(rewards, dtype=np.float32), dones, listed
-
-        def _begin(self, observations: Array, dones: Array) -> Array:
-            """Observations with new episodes in place of finished ones."""
-            fresh, infos = self.env.reset(options={"reset_mask": dones})
-            begun = infos_by_environment(infos, self.num_envs)
-            for i in np.flatnonzero(dones).tolist():
-                observations[i] = fresh[i]
-                self.reset_infos[i] = begun[i]
-            return observations
-
-        def close(self) -> None:
-            """Close the environment."""
-            self.env.close()
-
-        def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-            """The attribute of the vector environment, once per environment asked for."""
-            return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
-
-        def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:  # noqa: ARG002  # they share it
-            """Set the attribute of the vector environment."""
-            setattr(self.env, attr_name, value)
-
-        def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> Any:
-            """Call a method of the vector environment, once per environment asked for."""
-            method = getattr(self.env, method_name)
-            return [method(*method_args, **method_kwargs) for _ in self._get_indices(indices)]
-
-        def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:  # noqa: ARG002  # none is
-            """Never: wrappers of single environments are inside."""
-            return [False for _ in self._get_indices(indices)]
-
-    return Sb3VecEnv
+    return type("Sb3VecEnv", (_Translation, VecEnv), {"__init__": initialise, "__doc__": __doc__})

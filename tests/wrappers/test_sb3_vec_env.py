@@ -79,7 +79,7 @@ def test_observations_are_not_overwritten() -> None:
 
 
 def test_an_algorithm_of_stable_baselines3_trains_on_it() -> None:
-    """The reward is the action: any learner finds action 2 in some hundred steps."""
+    """The reward is the action: any learner finds action 2 in some hundred steps of each environment."""
     env = sb3_vec_env(SyncVectorEnv([lambda: Count(4, False)] * 8, autoreset_mode=AutoresetMode.SAME_STEP))
     model = PPO("MlpPolicy", env, n_steps=16, batch_size=64, learning_rate=1e-2, seed=0, device="cpu")
     model.learn(1500)
