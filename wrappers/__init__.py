@@ -2,6 +2,7 @@
 
 from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse
 from kofn.wrappers.finite_mdp import FiniteMDP
+from kofn.wrappers.flatten import Homogenize, homogenize
 from kofn.wrappers.histogram_chain import HistogramChain
 from kofn.wrappers.replica_chain import ReplicaChain
 from kofn.wrappers.samplers import DistanceWeighted, Sampler, Stratified, Uniform
@@ -12,10 +13,12 @@ __all__ = [
     "FiniteMDP",
     "GlobalBestResponse",
     "HistogramChain",
+    "Homogenize",
     "LocalBestResponse",
     "ReplicaChain",
     "Sampler",
     "Stratified",
     "SubsampleObservation",
     "Uniform",
+    "homogenize",
 ]
