@@ -6,21 +6,22 @@ that draw from counts run on the lumped simulator, at a cost that does not depen
 individuals, population by population.
 """
 
+from typing import Any
+
 import numpy as np
 
-from kofn.agents.evaluation import BATCH, Evaluation
-from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.agents.evaluation import BATCH, Evaluation, evaluate
+from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import MAX_AGENTS, count_states
-from kofn.envs.simulator import IndividualSimulator, LumpedSimulator, Payment
+from kofn.envs.population import MAX_AGENTS
+from kofn.envs.simulator import LocalTiming
 from kofn.envs.streams import Seed, Streams
-from kofn.wrappers.samplers import CountSampler, Sampler, as_sampler, draw_agents
+from kofn.wrappers.sampled_population import SampledPopulation, check_sampler, draw_histograms
+from kofn.wrappers.samplers import Sampler, Uniform, as_sampler, draws_from_counts
 
 MAX_INDIVIDUALS = 4_000_000
 """Agents kept one by one at once, bounding memory."""
-
-Simulator = LumpedSimulator | IndividualSimulator
 
 
 def evaluate_sampled(
@@ -33,6 +34,7 @@ def evaluate_sampled(
     horizon: int = 100,
     n_rollouts: int = 1000,
     seed: Seed = None,
+    local_timing: LocalTiming = "paper",
 ) -> Evaluation:
     """Discounted returns of (global_policy, local_policy) when a sampler draws the agents seen.
 
@@ -45,31 +47,34 @@ def evaluate_sampled(
         horizon: H.
         n_rollouts: rollouts.
         seed: source of all randomness; equal seeds give common random numbers.
+        local_timing: as in `evaluate`.
 
     Raises:
         TypeError, ValueError: an argument out of range, policies that do not fit, or a sampler that returns anything
             but k different agents.
     """
     sampler = as_sampler(sampler)
+    if isinstance(sampler, Uniform):
+        options: dict[str, Any] = {"horizon": horizon, "n_rollouts": n_rollouts, "local_timing": local_timing}
+        return evaluate(game, global_policy, local_policy, n_agents, seed=seed, **options)
+    check_sampler(sampler, game)
     n_agents = integer("n_agents", n_agents, 1, MAX_AGENTS)
     global_policy.check_fits(game, n_agents)
     local_policy.check_fits(game)
     horizon = integer("horizon", horizon, 1)
     left = integer("n_rollouts", n_rollouts, 1)
-    lumped = isinstance(sampler, CountSampler)
-    batch = BATCH if lumped else max(1, min(BATCH, MAX_INDIVIDUALS // n_agents))
+    batch = BATCH if draws_from_counts(sampler) else max(1, min(BATCH, MAX_INDIVIDUALS // n_agents))
     streams, returns = Streams.from_seed(seed), []
     while left > 0:
         size = min(left, batch)
-        kind = LumpedSimulator if lumped else IndividualSimulator
-        simulator = kind(game, n_agents, n_populations=size)
-        returns.append(_rollouts(simulator, global_policy, local_policy, sampler, horizon, streams))
+        population = SampledPopulation(game, n_agents, sampler, n_populations=size, local_timing=local_timing)
+        returns.append(_rollouts(population, global_policy, local_policy, sampler, horizon, streams))
         left -= size
     return Evaluation(returns=np.concatenate(returns), n_agents=n_agents, k=global_policy.k, horizon=horizon, seed=seed)
 
 
 def _rollouts(
-    simulator: Simulator,
+    population: SampledPopulation,
     global_policy: GlobalPolicy,
     local_policy: LocalPolicy,
     sampler: Sampler,
@@ -77,29 +82,12 @@ def _rollouts(
     streams: Streams,
 ) -> FloatArray:
     """Discounted returns of one batch of rollouts."""
-    simulator.reset(streams)
-    returns = np.zeros(simulator.n_populations)
+    population.reset(streams)
+    game, k = population.simulator.game, global_policy.k
+    returns = np.zeros(population.simulator.n_populations)
     for t in range(horizon):
-        seen = _seen(simulator, sampler, global_policy.k, streams.sampling)
-        actions = global_policy.act(simulator.global_states, seen, streams.policy)
-        payment = _step(simulator, actions, local_policy, streams)
-        returns += simulator.game.discount**t * payment.team_reward
+        states = population.global_states
+        seen = draw_histograms(sampler, streams.sampling, k, population.counts(), population.individuals(), states)
+        payment = population.step(global_policy.act(states, seen, streams.policy), local_policy.table)
+        returns += game.discount**t * payment.team_reward
     return returns
-
-
-def _seen(simulator: Simulator, sampler: Sampler, k: int, rng: np.random.Generator) -> IntArray:
-    """Histograms of the k agents seen, int64 [population, s_l]."""
-    if isinstance(simulator, LumpedSimulator):
-        assert isinstance(sampler, CountSampler)  # or the simulator would keep individuals
-        return sampler.from_counts(rng, simulator.counts, simulator.global_states, k)
-    populations = zip(simulator.local_states, simulator.global_states, strict=True)
-    seen = [states[draw_agents(sampler, rng, states, s_g, k)] for states, s_g in populations]
-    return count_states(np.stack(seen), simulator.game.n_local_states)
-
-
-def _step(simulator: Simulator, actions: IntArray, local_policy: LocalPolicy, streams: Streams) -> Payment:
-    """Every agent acts by `local_policy`."""
-    if isinstance(simulator, LumpedSimulator):
-        return simulator.step(actions, local_policy.table)
-    chosen = local_policy.act(simulator.local_states, simulator.global_states[:, None], streams.policy)
-    return simulator.step(actions, chosen)

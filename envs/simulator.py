@@ -95,17 +95,19 @@ class IndividualSimulator(_Simulator):
         global_states: int64 [n_populations].
         local_states: int64 [n_populations, n_agents].
         local_rewards: what each agent was paid in the last step, float [n_populations, n_agents].
+        start_laws: the distributions this episode's agents started from, float [n_populations, s_l].
     """
 
     local_states: IntArray
     local_rewards: FloatArray
+    start_laws: FloatArray
 
     def reset(self, streams: Streams) -> None:
         """Draw new starts; all later randomness comes from `streams`."""
         self._start_global(streams)
-        laws = self.game.initial_local.draw(streams.start, self.n_populations)
+        self.start_laws = self.game.initial_local.draw(streams.start, self.n_populations)
         uniforms = streams.start.random((self.n_populations, self.n_agents))
-        self.local_states = sample_rows(uniforms, cumulative_thresholds(laws)[:, None, :])
+        self.local_states = sample_rows(uniforms, cumulative_thresholds(self.start_laws)[:, None, :])
 
     def counts(self) -> IntArray:
         """Histograms of all agents, int64 [n_populations, s_l]."""

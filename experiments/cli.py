@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 import tyro
 
-from kofn.agents import AlternatingMARL, Proposal, evaluate
+from kofn.agents import AlternatingMARL, Proposal, evaluate_sampled
 from kofn.envs import GAMES, game_id
 from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import LocalTiming
@@ -76,11 +76,12 @@ def _print_proposal(proposal: Proposal) -> None:
 def _evaluate(config: EvaluateConfig) -> int:
     model = AlternatingMARL.load(config.run)
     setting = model.setting
-    evaluation = evaluate(
+    evaluation = evaluate_sampled(
         setting.game,
         model.global_policy,
         model.local_policy,
         config.n_agents if config.n_agents is not None else setting.n_agents,
+        setting.sampler,
         horizon=config.horizon if config.horizon is not None else setting.max_cycles,
         n_rollouts=config.n_rollouts,
         seed=config.seed,

@@ -1,7 +1,8 @@
 """Single-agent views: the game as one side sees it while the other side's policy is fixed.
 
 Both views are Gymnasium environments on the lumped simulator, so that their cost does not depend on the number of
-agents. Rewards are the team reward r(s_t, a_t); `discount` is the game's and must be handed to the learner.
+agents (a `sampler` that asks for individuals keeps them one by one, see `kofn.wrappers.samplers`). Rewards are the team
+reward r(s_t, a_t); `discount` is the game's and must be handed to the learner.
 
 >>> env = GlobalBestResponse("warehouse_dispatch", n_agents=1000, k=10, local_policy="uniform")
 >>> observation, info = env.reset(seed=0)
@@ -24,8 +25,9 @@ from kofn.envs.model import Game
 from kofn.envs.observations import GlobalEncoding, Observation, ObsMode, Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.render import RenderMode
-from kofn.envs.simulator import LumpedSimulator
 from kofn.wrappers.deviations import Deviation, Fleet, TaggedAgent
+from kofn.wrappers.sampled_population import SampledPopulation
+from kofn.wrappers.samplers import Sampler
 from kofn.wrappers.view import METADATA, View, reward_parts
 
 Result = tuple[Observation, float, bool, bool, dict[str, Any]]
@@ -44,6 +46,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
         max_cycles: horizon; omitted: the registered game's default, otherwise 100.
         obs_mode: "box", "discrete" or "multidiscrete".
         render_mode: None, "human", "rgb_array" or "ansi".
+        sampler: who is seen, as in SubsampleObservation.
 
     Raises:
         TypeError, ValueError: an argument of the wrong type or out of range.
@@ -61,12 +64,13 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
         max_cycles: int | None = None,
         obs_mode: ObsMode = "box",
         render_mode: RenderMode | None = None,
+        sampler: Sampler | str = "uniform",
     ) -> None:
-        self._view = View(game, n_agents, k, max_cycles, render_mode)
+        self._view = View(game, n_agents, k, max_cycles, render_mode, sampler)
         self.render_mode = render_mode
         self.game = self._view.game
         self.local_policy = as_local_policy(local_policy, self.game)
-        self._simulator = LumpedSimulator(self.game, self._view.n_agents)
+        self._population = SampledPopulation(self.game, self._view.n_agents, self._view.sampler)
         sizes = (self.game.n_global_states, self.game.n_local_states, self._view.k)
         self._encoding = GlobalEncoding(*sizes, "histogram", obs_mode)
         self.observation_space: Space = self._encoding.space()
@@ -82,7 +86,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode; a seed restarts the random streams. `options` are ignored."""
         super().reset(seed=seed, options=options)
-        self._simulator.reset(self._view.restart(seed))
+        self._population.reset(self._view.restart(seed))
         return self._observe(), {}
 
     def step(self, action: Any) -> Result:
@@ -94,19 +98,20 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
         """
         a_g = integer("action", action, 0, self.game.n_global_actions - 1)
         self._view.check_started()
-        payment = self._simulator.step(np.array([a_g]), self.local_policy.table)
+        payment = self._population.step(np.array([a_g]), self.local_policy.table)
         truncated = self._view.tick()
         return self._observe(), float(payment.team_reward[0]), False, truncated, reward_parts(payment)
 
     def _observe(self) -> Observation:
-        self._sampled = self._view.sample(self._simulator.counts)
-        observation: Observation = self._encoding.encode(self._simulator.global_states, self._sampled)[0]
+        population = self._population
+        self._sampled = self._view.sample(population.counts(), population.individuals(), population.global_states)
+        observation: Observation = self._encoding.encode(population.global_states, self._sampled)[0]
         return observation
 
     def render(self) -> Any:
         """A frame in the current `render_mode`, the sampled agents marked."""
         self._view.check_started()
-        return self._view.render(self._simulator.global_states, self._simulator.counts, self._sampled)
+        return self._view.render(self._population.global_states, self._population.counts(), self._sampled)
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -131,6 +136,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         max_cycles: horizon; omitted: the registered game's default, otherwise 100.
         obs_mode: "box", "discrete" or "multidiscrete".
         render_mode: None, "human", "rgb_array" or "ansi".
+        sampler: who is seen, as in SubsampleObservation.
 
     Raises:
         TypeError, ValueError: an argument of the wrong type or out of range.
@@ -138,7 +144,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
 
     metadata = METADATA
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a view names everything it holds fixed
         self,
         game: Game | str,
         *,
@@ -150,10 +156,11 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         max_cycles: int | None = None,
         obs_mode: ObsMode = "box",
         render_mode: RenderMode | None = None,
+        sampler: Sampler | str = "uniform",
     ) -> None:
         if k is None:
             k = _policy_k(global_policy)
-        self._view = View(game, n_agents, k, max_cycles, render_mode)
+        self._view = View(game, n_agents, k, max_cycles, render_mode, sampler)
         self.render_mode = render_mode
         self.game = self._view.game
         self.global_policy = as_global_policy(global_policy, self.game, self._view.k)
@@ -161,9 +168,9 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         others = as_local_policy(local_policy, self.game)
         self._side: Deviation
         if self.deviation == "tagged":
-            self._side = TaggedAgent(self.game, self._view.n_agents, others, obs_mode)
+            self._side = TaggedAgent(self.game, self._view.n_agents, others, obs_mode, self._view.sampler)
         else:
-            self._side = Fleet(self.game, self._view.n_agents, obs_mode)
+            self._side = Fleet(self.game, self._view.n_agents, obs_mode, self._view.sampler)
         self.observation_space: Space = self._side.observation_space
         self.action_space: Space = self._side.action_space
 
@@ -178,7 +185,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         """Start an episode; a seed restarts the random streams. `options` are ignored."""
         super().reset(seed=seed, options=options)
         self._side.reset(self._view.restart(seed))
-        self._sampled = self._view.sample(self._side.counts())
+        self._sample()
         return self._side.observe(), {"others": self._side.others}
 
     def step(self, action: Any) -> Result:
@@ -189,17 +196,22 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
             TypeError, ValueError: the action is not in the action space.
         """
         streams = self._view.streams
-        a_g = self.global_policy.act(self._side.simulator.global_states, self._sampled, streams.policy)
+        a_g = self.global_policy.act(self._side.population.global_states, self._sampled, streams.policy)
         payment = self._side.step(a_g, action)
-        self._sampled = self._view.sample(self._side.counts())
+        self._sample()
         truncated = self._view.tick()
         infos = {"others": self._side.others, **reward_parts(payment)}
         return self._side.observe(), float(payment.team_reward[0]), False, truncated, infos
 
+    def _sample(self) -> None:
+        """Draw the agents that the global agent sees next."""
+        side = self._side
+        self._sampled = self._view.sample(side.counts(), side.individuals(), side.population.global_states)
+
     def render(self) -> Any:
         """A frame in the current `render_mode`, the sampled agents marked."""
         self._view.check_started()
-        return self._view.render(self._side.simulator.global_states, self._side.counts(), self._sampled)
+        return self._view.render(self._side.population.global_states, self._side.counts(), self._sampled)
 
     def close(self) -> None:
         """Close the window, if there is one."""

@@ -18,8 +18,10 @@ from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
 from kofn.envs.observations import OBS_MODES, LocalEncoding, Observation, ObsMode, Space, one_hot
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.simulator import LumpedSimulator, Payment
+from kofn.envs.simulator import Payment
 from kofn.envs.streams import Streams
+from kofn.wrappers.sampled_population import SampledPopulation
+from kofn.wrappers.samplers import UNIFORM, Sampler
 
 
 class Deviation(Protocol):
@@ -28,13 +30,16 @@ class Deviation(Protocol):
     others: str
     observation_space: Space
     action_space: Space
-    simulator: LumpedSimulator
+    population: SampledPopulation
 
     def reset(self, streams: Streams) -> None:
         """Draw a start."""
 
     def counts(self) -> IntArray:
         """All n agents by local state, int64 [1, s_l]."""
+
+    def individuals(self) -> IntArray | None:
+        """Local states of all n agents, int64 [1, n]; None where only counts are kept."""
 
     def observe(self) -> Observation:
         """What the learner sees."""
@@ -44,43 +49,51 @@ class Deviation(Protocol):
 
 
 class TaggedAgent:
-    """One agent among n-1 others that keep `local_policy`; sees [s_l, s_g], acts a_l."""
+    """One agent among n-1 others that keep `local_policy`; sees [s_l, s_g], acts a_l. To a sampler it is agent 0."""
 
     others = "keep local_policy"
 
-    def __init__(self, game: Game, n_agents: int, local_policy: LocalPolicy, obs_mode: ObsMode) -> None:
+    def __init__(
+        self, game: Game, n_agents: int, local_policy: LocalPolicy, obs_mode: ObsMode, sampler: Sampler = UNIFORM
+    ) -> None:
         self._game = game
         self._n_agents = n_agents
         self._local_policy = local_policy
         self._encoding = LocalEncoding(game.n_global_states, game.n_local_states, obs_mode)
-        self.simulator = LumpedSimulator(game, n_agents - 1)
+        self.population = SampledPopulation(game, n_agents - 1, sampler)
         self.observation_space = self._encoding.space()
         self.action_space: Space = Discrete(game.n_local_actions)
 
     def reset(self, streams: Streams) -> None:
         """Start the others, then the agent itself from the same episode's law."""
-        self.simulator.reset(streams)
+        self.population.reset(streams)
         self._draws = Draws(streams.policy, streams.rewards)
         uniforms = streams.policy.random(1)
-        self._state = sample_rows(uniforms, cumulative_thresholds(self.simulator.start_laws))
+        self._state = sample_rows(uniforms, cumulative_thresholds(self.population.simulator.start_laws))
 
     def counts(self) -> IntArray:
         """The others and the agent itself."""
-        counts = self.simulator.counts.copy()
+        counts = self.population.counts().copy()
         counts[0, self._state[0]] += 1
         return counts
 
+    def individuals(self) -> IntArray | None:
+        """The agent itself, then the others."""
+        others = self.population.individuals()
+        return None if others is None else np.concatenate([self._state[None], others], axis=1)
+
     def observe(self) -> Observation:
         """[own state, global state]."""
-        observation: Observation = self._encoding.encode(self._state, self.simulator.global_states)[0]
+        observation: Observation = self._encoding.encode(self._state, self.population.global_states)[0]
         return observation
 
     def step(self, global_actions: IntArray, action: Any) -> Payment:
         """The others act by their policy, the agent by `action`; the local reward is the mean over all n."""
         a_l = integer("action", action, 0, self._game.n_local_actions - 1)
-        old = self.simulator.global_states
-        payment = self.simulator.step(global_actions, self._local_policy.table)
-        own, self._state = self.simulator.dynamics.step_local(self._draws, self._state, old, np.array([a_l]), seen=old)
+        old = self.population.global_states
+        payment = self.population.step(global_actions, self._local_policy.table)
+        dynamics = self.population.simulator.dynamics
+        own, self._state = dynamics.step_local(self._draws, self._state, old, np.array([a_l]), seen=old)
         total = payment.local_reward_mean * (self._n_agents - 1) + own
         return Payment(payment.global_reward, total / self._n_agents)
 
@@ -90,25 +103,29 @@ class Fleet:
 
     others = "follow the learner"
 
-    def __init__(self, game: Game, n_agents: int, obs_mode: ObsMode) -> None:
+    def __init__(self, game: Game, n_agents: int, obs_mode: ObsMode, sampler: Sampler = UNIFORM) -> None:
         self._game = game
         self._one_hot = one_of("obs_mode", obs_mode, OBS_MODES) == "box"
-        self.simulator = LumpedSimulator(game, n_agents)
+        self.population = SampledPopulation(game, n_agents, sampler)
         n_global = game.n_global_states
         self.observation_space: Space = Box(0.0, 1.0, (n_global,), np.float32) if self._one_hot else Discrete(n_global)
         self.action_space: Space = MultiDiscrete(np.full(game.n_local_states, game.n_local_actions))
 
     def reset(self, streams: Streams) -> None:
         """Draw a start."""
-        self.simulator.reset(streams)
+        self.population.reset(streams)
 
     def counts(self) -> IntArray:
         """All agents."""
-        return self.simulator.counts
+        return self.population.counts()
+
+    def individuals(self) -> IntArray | None:
+        """All agents."""
+        return self.population.individuals()
 
     def observe(self) -> Observation:
         """The global state."""
-        states = self.simulator.global_states
+        states = self.population.global_states
         observation: Observation = one_hot(states, self._game.n_global_states)[0] if self._one_hot else states[0]
         return observation
 
@@ -122,4 +139,4 @@ class Fleet:
             )
         chosen: FloatArray = np.eye(self._game.n_local_actions)[actions]
         same_for_all = np.repeat(chosen[:, None, :], self._game.n_global_states, axis=1)
-        return self.simulator.step(global_actions, same_for_all)
+        return self.population.step(global_actions, same_for_all)

@@ -168,7 +168,17 @@ class DistanceWeighted:
         return _draw_in_turn(rng, counts, k, weights)
 
 
-SAMPLERS: dict[str, Sampler] = {"uniform": Uniform()}
+def draws_from_counts(sampler: Sampler) -> bool:
+    """Whether counts of agents by state are all that a sampler needs."""
+    if isinstance(sampler, Stratified):
+        return not callable(sampler.groups)
+    if isinstance(sampler, DistanceWeighted):
+        return not callable(sampler.distances)
+    return isinstance(sampler, CountSampler)
+
+
+UNIFORM = Uniform()
+SAMPLERS: dict[str, Sampler] = {"uniform": UNIFORM}
 """Samplers by name; the others need to be told what is near, or of one kind."""
 
 

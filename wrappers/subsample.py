@@ -21,6 +21,7 @@ from kofn.envs.arrays import integer
 from kofn.envs.observations import Observation, Space, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
 from kofn.envs.streams import Seed, Streams
+from kofn.wrappers.sampled_population import check_sampler
 from kofn.wrappers.samplers import Sampler, as_sampler, draw_agents
 
 
@@ -41,8 +42,8 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
 
     Raises:
         TypeError: `env` holds no PopulationEnv, k is no integer, or the sampler no function or name.
-        ValueError: k is below 1 or above the number of agents, an unknown summary, or an environment that is limited
-            already.
+        ValueError: k is below 1 or above the number of agents, an unknown summary, a sampler for another number of
+            states, or an environment that is limited already.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         super().__init__(env)
         self.k = _sample_size(k, population.n_agents)
         self.sampler = as_sampler(sampler)
+        check_sampler(self.sampler, population.game)
         self.population = population
         self.global_encoding = population.global_observer(self.k, summary)
         self._space = self.global_encoding.space()

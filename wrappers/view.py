@@ -4,11 +4,12 @@ from typing import Any
 
 from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.model import Game
-from kofn.envs.population import sample_without_replacement
 from kofn.envs.registration import as_game, default_sizes
 from kofn.envs.render import Renderer, RenderMode, Scene
 from kofn.envs.simulator import Payment
 from kofn.envs.streams import Streams
+from kofn.wrappers.sampled_population import check_sampler, draw_histograms
+from kofn.wrappers.samplers import Sampler, as_sampler
 
 METADATA: dict[str, Any] = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4}
 DEFAULT_MAX_CYCLES = 100
@@ -23,6 +24,7 @@ class View:
         k: agents the global agent sees; None: all.
         max_cycles: horizon; None: the registered game's default, otherwise 100.
         render_mode: None, "human", "rgb_array" or "ansi".
+        sampler: who is seen.
 
     Raises:
         TypeError, ValueError: an argument of the wrong type or out of range.
@@ -35,8 +37,11 @@ class View:
         k: int | None,
         max_cycles: int | None,
         render_mode: RenderMode | None,
+        sampler: Sampler | str = "uniform",
     ) -> None:
         self.game: Game = game if isinstance(game, Game) else as_game(game)
+        self.sampler = as_sampler(sampler)
+        check_sampler(self.sampler, self.game)
         defaults = default_sizes(game) if isinstance(game, str) else None
         if n_agents is None and defaults is None:
             raise TypeError("n_agents must be given for a game that is not registered by name; got None")
@@ -73,9 +78,9 @@ class View:
         assert self._streams is not None
         return self._streams
 
-    def sample(self, counts: IntArray) -> IntArray:
-        """Histogram of k agents drawn afresh from the counts, [1, s_l]."""
-        return sample_without_replacement(self.streams.sampling, counts, self.k)
+    def sample(self, counts: IntArray, individuals: IntArray | None, global_states: IntArray) -> IntArray:
+        """Histogram of k agents drawn afresh, [1, s_l], of a population as in `draw_histograms`."""
+        return draw_histograms(self.sampler, self.streams.sampling, self.k, counts, individuals, global_states)
 
     def tick(self) -> bool:
         """Count a step; whether the horizon is reached."""

@@ -6,15 +6,17 @@ r"""ALTERNATING-MARL: the two players improve in turn, judged in the deployed ga
         accept, reject or overlap by UPDATE (see `update`), on the scalar potential Phi of the n-agent game
         stop after one refused proposal from EACH player against the same pair
 
-Phi is estimated by rollouts with common random numbers over a horizon H with gamma^H r~/(1-gamma) <= eta/4, or, for few
-agents, computed exactly (see `judges`). When the learners return epsilon-best responses and the estimates err by
-at most nu, neither player can gain more than epsilon + eta + 2 nu by deviating from the final pair.
+Phi is estimated by rollouts with common random numbers over a horizon H with gamma^H r~/(1-gamma) <= eta/4, the agents
+seen through the environment's sampler, or, for few agents, computed exactly (see `judges`). When the learners return
+epsilon-best responses and the estimates err by at most nu, neither player can gain more than epsilon + eta + 2 nu by
+deviating from the final pair.
 
 Every proposal's randomness is named by (seed, step), so that an interrupted run resumes to the same result.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from kofn.envs.generative import GenerativeGame
 from kofn.envs.observations import Observation
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.streams import Seed, child, seed_sequence
+from kofn.wrappers.samplers import Sampler, as_sampler
 
 EVALUATION_STREAM, LEARNER_STREAM, PREDICTION_STREAM = range(3)
 
@@ -88,6 +91,7 @@ class AlternatingMARL:
         self._start_pair = pair_digest(self.global_policy, self.local_policy)
         self._root = seed_sequence(seed)
         self._prediction = np.random.default_rng(child(self._root, PREDICTION_STREAM))
+        self._judge()  # says now rather than in `learn` what it cannot judge
 
     @property
     def eta(self) -> float:
@@ -170,6 +174,7 @@ class AlternatingMARL:
             global_policy=self.global_policy,
             local_policy=self.local_policy,
             seed=child(self._root, LEARNER_STREAM, len(self.history)),
+            sampler=self.setting.sampler,
         )
         if player == "global":
             global_response = self.global_learner(problem)
@@ -251,6 +256,7 @@ class AlternatingMARL:
         game: GenerativeGame | None = None,
         global_learner: GlobalLearner | None = None,
         local_learner: LocalLearner | None = None,
+        sampler: Sampler | str | None = None,
     ) -> "AlternatingMARL":
         """Read a model written by `save`.
 
@@ -259,14 +265,16 @@ class AlternatingMARL:
             game: the model's game where it is given as functions, which are not stored.
             global_learner: a learner of your own, which is not stored, to go on learning with.
             local_learner: likewise.
+            sampler: one of your own, which is not stored, to go on learning with.
 
         Raises:
             FileNotFoundError: a file is missing.
             ValueError: a file is damaged, or `game` is missing or not wanted.
         """
         stored = load_model(Path(folder), game)
+        setting = stored.setting if sampler is None else replace(stored.setting, sampler=as_sampler(sampler))
         model = cls(
-            stored.setting,
+            setting,
             stored.config,
             global_learner=global_learner if global_learner is not None else stored.global_learner,
             local_learner=local_learner if local_learner is not None else stored.local_learner,

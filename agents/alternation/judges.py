@@ -1,8 +1,9 @@
 r"""How the alternation values a pair of policies in the deployed game of n agents, and compares two pairs.
 
 * `RolloutJudge`: the potential Phi by rollouts with common random numbers: the same starts, global noise and samples
-  for every pair. Any number of agents.
-* `ExactJudge`: the value of every state of the lumped chain, without error; for few agents. It can apply UPDATE to the
+  for every pair. Any number of agents, seen through the setting's sampler.
+* `ExactJudge`: the value of every state of the lumped chain, without error; for few agents, sampled
+  uniformly. It can apply UPDATE to the
   potential ("scalar") or, as the paper prints it, to every state at once ("statewise"): accept when ALL states gain,
   reject when SOME state loses. Restricted policies improve some states at the cost of others, so that statewise
   acceptance can refuse proposals that raise Phi, and end far from an equilibrium.
@@ -15,12 +16,15 @@ import numpy as np
 
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Verdict, update_verdict
-from kofn.agents.evaluation import evaluate, standard_error
+from kofn.agents.evaluation import standard_error
 from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.sampled_evaluation import evaluate_sampled
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.streams import Seed
+from kofn.wrappers.sampler_files import describe_sampler
+from kofn.wrappers.samplers import Uniform
 
 Comparison = Literal["scalar", "statewise"]
 COMPARISONS = ("scalar", "statewise")
@@ -71,11 +75,12 @@ class RolloutJudge:
 
     def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
         """Mean discounted return."""
-        evaluation = evaluate(
+        evaluation = evaluate_sampled(
             self.setting.game,
             global_policy,
             local_policy,
             self.setting.n_agents,
+            self.setting.sampler,
             horizon=self.horizon,
             n_rollouts=self.n_rollouts,
             seed=self.seed,
@@ -97,10 +102,22 @@ class ExactJudge:
     Args:
         setting: game, n and k; the kernels of n agents must fit into memory.
         comparison: "scalar" or "statewise".
+
+    Raises:
+        ValueError: the setting's sampler is not uniform.
     """
 
     setting: Setting
     comparison: Comparison = "scalar"
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        if not isinstance(self.setting.sampler, Uniform):
+            name = describe_sampler(self.setting.sampler)["name"]
+            raise ValueError(
+                f"exact evaluation knows agents sampled uniformly, and this environment's sampler is {name}; use "
+                "evaluation='rollouts'"
+            )
 
     def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
         """The value of every state."""

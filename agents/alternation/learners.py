@@ -16,6 +16,7 @@ from kofn.agents.local_response.l_learn import LLearnResult, check_l_learn, l_le
 from kofn.agents.local_response.l_learn_config import LLearnConfig
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.wrappers.samplers import UNIFORM, Sampler
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,6 +30,8 @@ class Problem:
         global_policy: current pi_g.
         local_policy: current pi_l.
         seed: source of the learner's randomness, different for every proposal.
+        sampler: which k agents the global agent sees. G-LEARN and L-LEARN plan for uniform samples, as the papers do;
+            UPDATE judges what they propose under this one.
     """
 
     game: FiniteGame
@@ -37,6 +40,7 @@ class Problem:
     global_policy: GlobalPolicy
     local_policy: LocalPolicy
     seed: np.random.SeedSequence
+    sampler: Sampler = UNIFORM
 
 
 PolicyType_co = TypeVar("PolicyType_co", GlobalPolicy, LocalPolicy, covariant=True)

@@ -29,6 +29,8 @@ from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_js
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
+from kofn.wrappers.sampler_files import describe_sampler, rebuild_sampler
+from kofn.wrappers.samplers import UNIFORM
 
 KIND = "AlternatingMARL"
 
@@ -70,6 +72,7 @@ def describe_model(model: StoredModel) -> dict[str, Any]:
         "max_cycles": setting.max_cycles,
         "obs_mode": setting.obs_mode,
         "summary": setting.summary,
+        "sampler": describe_sampler(setting.sampler),
         "seed": {"entropy": _integers(model.seed.entropy), "spawn_key": _integers(model.seed.spawn_key)},
         "config": asdict(model.config),
         "start_pair": model.start_pair,
@@ -128,8 +131,9 @@ def _rebuild(
 ) -> StoredModel:
     sizes = {name: content[name] for name in ("n_agents", "k", "max_cycles", "obs_mode", "summary")}
     seed = content["seed"]
+    sampler = rebuild_sampler(content.get("sampler", describe_sampler(UNIFORM)))
     return StoredModel(
-        setting=Setting(game=game, **sizes),
+        setting=Setting(game=game, sampler=sampler, **sizes),
         config=AlternatingConfig(**content["config"]),
         global_learner=_rebuild_learner(content["global_learner"], GLearner),
         local_learner=_rebuild_learner(content["local_learner"], LLearner),

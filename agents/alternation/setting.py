@@ -12,7 +12,8 @@ from kofn.envs.generative import GenerativeGame
 from kofn.envs.observations import GlobalEncoding, LocalEncoding, Observation, ObsMode, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, PopulationEnv
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.wrappers.samplers import Uniform
+from kofn.wrappers.sampled_population import check_sampler
+from kofn.wrappers.samplers import UNIFORM, Sampler, as_sampler
 
 FiniteGame = TabularGame | GenerativeGame
 """Games with finitely many states and actions: policies are tables."""
@@ -29,9 +30,10 @@ class Setting:
         max_cycles: horizon of an episode.
         obs_mode: observation mode of the environment.
         summary: what the global agent sees of the k agents.
+        sampler: which k agents it sees.
 
     Raises:
-        TypeError, ValueError: a size of the wrong type or out of range.
+        TypeError, ValueError: a size of the wrong type or out of range, or a sampler that does not fit the game.
     """
 
     game: FiniteGame
@@ -40,12 +42,14 @@ class Setting:
     max_cycles: int = 100
     obs_mode: ObsMode = "box"
     summary: Summary = "histogram"
+    sampler: Sampler = UNIFORM
 
     def __post_init__(self) -> None:
         """Validate."""
         for size in ("n_agents", "k", "max_cycles"):
             object.__setattr__(self, size, integer(size, getattr(self, size), 1))
         integer("k", self.k, 1, self.n_agents)
+        check_sampler(as_sampler(self.sampler), self.game)
 
     @classmethod
     def of(cls, env: ParallelEnv[str, Observation, int]) -> "Setting":
@@ -53,8 +57,7 @@ class Setting:
 
         Raises:
             TypeError: `env` is neither, or an AEC environment.
-            ValueError: it has `local_timing="code"`, or a global agent that sees nobody, or agents drawn by a sampler
-                that is not uniform.
+            ValueError: it has `local_timing="code"`, or a global agent that sees nobody.
         """
         population = getattr(env, "unwrapped", None)
         # Asked of the view, never of the population inside it: an AEC view hides its limit, and k would become n.
@@ -63,8 +66,6 @@ class Setting:
             raise TypeError(f"env must be a parallel PopulationEnv, possibly wrapped; got {type(env).__name__}")
         if encoding.size == 0:
             raise ValueError("the global agent sees no local agent; wrap env in SubsampleObservation(env, k)")
-        if not isinstance(getattr(env, "sampler", Uniform()), Uniform):
-            raise ValueError("env must draw agents uniformly; evaluate_sampled(...) values a pair under other samplers")
         if population.simulator.local_timing != "paper":
             raise ValueError("env must have local_timing='paper': 'code' only reproduces the authors' evaluation")
         if not isinstance(population.game, FiniteGame):
@@ -76,6 +77,7 @@ class Setting:
             max_cycles=population.max_cycles,
             obs_mode=encoding.obs_mode,
             summary=encoding.summary,
+            sampler=getattr(env, "sampler", UNIFORM),
         )
 
     @property

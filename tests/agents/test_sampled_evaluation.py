@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kofn.agents import AlternatingMARL, evaluate, evaluate_sampled
+from kofn.agents import evaluate, evaluate_sampled
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
-from kofn.envs.parallel import PopulationEnv
-from kofn.wrappers import DistanceWeighted, Stratified, SubsampleObservation, Uniform
+from kofn.wrappers import DistanceWeighted, Stratified, Uniform
 
 Array = npt.NDArray[Any]
-SIZES: dict[str, Any] = {"horizon": 20, "n_rollouts": 3000}
+SIZES: dict[str, Any] = {"horizon": 20, "n_rollouts": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +88,22 @@ def test_bad_samplers_are_refused(game: TabularGame, pair: tuple[GlobalPolicy, L
         evaluate_sampled(game, *pair, 9, lambda *_: np.zeros(3, dtype=int), n_rollouts=2)
 
 
-def test_learning_refuses_other_samplers(game: TabularGame) -> None:
-    env = SubsampleObservation(PopulationEnv(game, 5), 2, sampler=Stratified(np.array([0, 1, 1])))
-    with pytest.raises(ValueError, match=re.escape("env must draw agents uniformly; evaluate_sampled(...)")):
-        AlternatingMARL(env)
+def test_samplers_that_know_states_by_functions_are_shown_individuals(
+    game: TabularGame, pair: tuple[GlobalPolicy, LocalPolicy]
+) -> None:
+    by_table, by_function = Stratified(np.array([0, 1, 1])), Stratified(lambda states: np.minimum(states, 1))
+    lumped = evaluate_sampled(game, *pair, 6, by_table, seed=1, **SIZES)
+    plain = evaluate_sampled(game, *pair, 6, by_function, seed=2, **SIZES)
+    assert abs(lumped.mean - plain.mean) < 4 * np.hypot(lumped.standard_error, plain.standard_error)
+
+
+@pytest.mark.parametrize("sampler", ["uniform", Stratified(np.array([0, 0, 0]))])
+def test_the_authors_timing_is_passed_on(
+    game: TabularGame, pair: tuple[GlobalPolicy, LocalPolicy], sampler: Any
+) -> None:
+    """One stratum of all agents is as good as uniform samples."""
+    found = evaluate_sampled(game, *pair, 50, sampler, seed=1, local_timing="code", **SIZES)
+    expected = evaluate(game, *pair, 50, seed=2, local_timing="code", **SIZES)
+    assert abs(found.mean - expected.mean) < 4 * np.hypot(found.standard_error, expected.standard_error)
+    paper = evaluate(game, *pair, 50, seed=2, **SIZES)
+    assert abs(paper.mean - expected.mean) > 6 * np.hypot(paper.standard_error, expected.standard_error)

@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-MODULES = ["subsample", "samplers", "best_response", "replica_chain", "histogram_chain", "flatten"]
+MODULES = ["subsample", "samplers", "sampler_files", "best_response", "replica_chain", "histogram_chain", "flatten"]
 WITH_EXAMPLES = [f"kofn.wrappers.{name}" for name in MODULES]
 
 
