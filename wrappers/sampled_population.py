@@ -114,6 +114,9 @@ def check_sampler(sampler: Sampler, game: object) -> None:
         ValueError: a table for another number of states.
     """
     n_local, n_global = getattr(game, "n_local_states", None), getattr(game, "n_global_states", None)
+    name: str
+    table: IntArray | FloatArray
+    shape: tuple[int | None, ...]
     if isinstance(sampler, Stratified) and not callable(sampler.groups):
         name, table, shape = "groups", sampler.groups, (n_local,)
     elif isinstance(sampler, DistanceWeighted) and not callable(sampler.distances):
