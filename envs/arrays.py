@@ -134,7 +134,7 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def known_name(what: str, name: Any, known: Collection[str]) -> str:
-    """`name` after checking that it is one of the `known`; raises ValueError that lists them and suggests the nearest."""
+    """`name`, checked to be one of the `known`; raises ValueError that lists them and suggests the nearest."""
     if name not in known:
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
