@@ -15,6 +15,9 @@ and the crowd is the N agents, one by one or counted (`kofn.wrappers.crowds`). O
 p is drawn before anyone moves and everybody uses the OLD s_g, so that L micro-steps have the law of one macro step. The
 local policy may look at o(x) = (s_h, s_g) only. States are numbered offset(h) + (s_g P_h + p) size(h) + i with P_0 = 1,
 P_h = |S_g|, and i the number of the crowd; every legal state has a number and every number is a legal state.
+
+Of a game that can only be sampled (`GenerativeGame`) micro-steps are drawn in the same law, a_g by the k agents seen,
+and pay what was drawn in place of its mean: the returns have the same mean. Its tables are not known.
 """
 
 from dataclasses import dataclass
@@ -24,10 +27,12 @@ import numpy as np
 from scipy.special import gammaln
 
 from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.dynamics import Draws
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
 from kofn.envs.policies import GlobalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms
-from kofn.wrappers.crowds import Crowd, draw
+from kofn.envs.population import enumerate_histograms, rank_histograms, sample_without_replacement
+from kofn.wrappers.crowds import Crowd, draw, draw_landing
 from kofn.wrappers.finite_mdp import FiniteMDP
 
 MAX_TABLE_ENTRIES = 2**24
@@ -49,12 +54,12 @@ class ChainModel:
     """A game under a fixed global policy, with one local action per micro-step.
 
     Args:
-        game: the game.
+        game: the game; one that can only be sampled is played, and has no tables.
         global_policy: pi_g, which sees k of the crowd's N agents.
         crowd: the N agents.
     """
 
-    game: TabularGame
+    game: TabularGame | GenerativeGame
     global_policy: GlobalPolicy
     crowd: Crowd
 
@@ -97,9 +102,23 @@ class ChainModel:
             global_states.append(np.repeat(np.arange(self.game.n_global_states), size // self.game.n_global_states))
         return stages, np.concatenate(acting), np.concatenate(global_states)
 
+    @property
+    def _arrays(self) -> TabularGame:
+        """The game, if it has rows of probabilities."""
+        if not isinstance(self.game, TabularGame):
+            raise TypeError(
+                "the tables of a chain need the game's probabilities, and a GenerativeGame only gives samples; play "
+                "it with step(), or use sampled_game(game, m) for an estimate of its arrays"
+            )
+        return self.game
+
     def tables(self) -> FiniteMDP:
-        """Transitions, mean rewards (undiscounted) and start law over all legal states."""
-        game = self.game
+        """Transitions, mean rewards (undiscounted) and start law over all legal states.
+
+        Raises:
+            TypeError: a game that can only be sampled.
+        """
+        game = self._arrays
         shape = (self.n_states, game.n_local_actions, self.n_successors)
         successors, probabilities = np.zeros(shape, dtype=np.int64), np.zeros(shape)
         for stage, size in enumerate(self.sizes):
@@ -114,10 +133,10 @@ class ChainModel:
     def _moves(self, stage: int) -> tuple[IntArray, FloatArray]:
         """(successors, probabilities), [state of this stage, a_l, j] each."""
         n_global, n_actions = self.game.n_global_states, self.game.n_local_actions
-        crowd, chances = self.crowd.outcomes(stage, self.game.local_transition)
+        crowd, chances = self.crowd.outcomes(stage, self._arrays.local_transition)
         # Axes: s_g, p, crowd, a_l, next p, next crowd. Stage 0 draws p; later stages keep it.
         if stage == 0:
-            law = np.einsum("gca,gap->gcp", self._actions(self.crowd.rows(0)), self.game.global_transition)
+            law = np.einsum("gca,gap->gcp", self._actions(self.crowd.rows(0)), self._arrays.global_transition)
             pending = np.arange(n_global)[None, :]
         else:
             law = np.ones((n_global, len(crowd), 1))
@@ -143,10 +162,10 @@ class ChainModel:
         blocks = []
         for stage, size in enumerate(self.sizes):
             rows = self.crowd.rows(stage)
-            local = self.game.local_reward[self.crowd.acting(stage, rows)].swapaxes(0, 1)
+            local = self._arrays.local_reward[self.crowd.acting(stage, rows)].swapaxes(0, 1)
             paid = self.crowd.share(stage, rows)[:, None] * local
             if stage == 0:
-                paid = paid + np.einsum("gca,ga->gc", self._actions(rows), self.game.global_reward)[:, :, None]
+                paid = paid + np.einsum("gca,ga->gc", self._actions(rows), self._arrays.global_reward)[:, :, None]
             n_pending = size // (self.game.n_global_states * len(rows))
             blocks.append(np.repeat(paid[:, None], n_pending, axis=1).reshape(size, -1))
         return np.concatenate(blocks)
@@ -172,19 +191,47 @@ class ChainModel:
         return ChainState(0, global_state, 0, self.crowd.draw_start(rng, self.game.initial_local))
 
     def draw_step(self, rng: np.random.Generator, state: ChainState, action: int) -> tuple[ChainState, float]:
-        """(next state, mean reward) of one micro-step; needs no tables."""
-        game, stage, s_g = self.game, state.stage, state.global_state
-        acting = int(self.crowd.acting(stage, state.row))
-        reward = float(self.crowd.share(stage, state.row) * game.local_reward[acting, s_g, action])
-        pending = state.pending
+        """(next state, reward) of one micro-step, the mean reward where it is known; needs no tables."""
+        game, stage = self.game, state.stage
+        tabular = isinstance(game, TabularGame)
+        pending, reward = state.pending, 0.0
         if stage == 0:
-            alpha = self._actions(state.row[None])[s_g, 0]
-            reward += float(alpha @ game.global_reward[s_g])
-            pending = draw(rng, alpha @ game.global_transition[s_g])
-        row = self.crowd.draw_move(rng, stage, state.row, game.local_transition[acting, s_g, action])
+            pending, reward = self._pend(rng, state) if tabular else self._sample_pending(rng, state)
+        landed, paid = self._land(rng, state, action) if tabular else self._sample_landing(rng, state, action)
+        row, reward = self.crowd.moved(stage, state.row, landed), reward + paid
         if stage == self.crowd.n_stages - 1:
             return ChainState(0, pending, 0, row), reward
-        return ChainState(stage + 1, s_g, pending, row), reward
+        return ChainState(stage + 1, state.global_state, pending, row), reward
+
+    def _pend(self, rng: np.random.Generator, state: ChainState) -> tuple[int, float]:
+        """(p, mean r_g)."""
+        game, s_g = self._arrays, state.global_state
+        alpha = self._actions(state.row[None])[s_g, 0]
+        return draw(rng, alpha @ game.global_transition[s_g]), float(alpha @ game.global_reward[s_g])
+
+    def _land(self, rng: np.random.Generator, state: ChainState, action: int) -> tuple[IntArray, float]:
+        """(where those who act land [s_l], their part of the mean reward)."""
+        game, stage, s_g = self._arrays, state.stage, state.global_state
+        acting = int(self.crowd.acting(stage, state.row))
+        law = game.local_transition[acting, s_g, action]
+        paid = self.crowd.share(stage, state.row) * game.local_reward[acting, s_g, action]
+        return draw_landing(rng, self.crowd.n_acting(stage, state.row), law), float(paid)
+
+    def _sample_pending(self, rng: np.random.Generator, state: ChainState) -> tuple[int, float]:
+        """(p, r_g), drawn after a_g by the agents that pi_g sees."""
+        s_g, counts = np.array([state.global_state]), self.crowd.counts(state.row[None])
+        a_g = self.global_policy.act(s_g, sample_without_replacement(rng, counts, self.global_policy.k), rng)
+        rewards, moved = self.game.dynamics().step_global(Draws(rng, rng), s_g, a_g)
+        return int(moved[0]), float(rewards[0])
+
+    def _sample_landing(self, rng: np.random.Generator, state: ChainState, action: int) -> tuple[IntArray, float]:
+        """(where those who act land [s_l], their part of the reward), each agent drawn."""
+        game, stage = self.game, state.stage
+        acting, n_acting = int(self.crowd.acting(stage, state.row)), self.crowd.n_acting(stage, state.row)
+        s_l, s_g, a_l = (np.full(n_acting, value) for value in (acting, state.global_state, action))
+        paid, moved = game.dynamics().step_local(Draws(rng, rng), s_l, s_g, a_l, seen=s_g)
+        reward = self.crowd.share(stage, state.row) * paid.sum() / max(n_acting, 1)
+        return np.bincount(moved, minlength=game.n_local_states), float(reward)
 
 
 def sampling_law(counts: IntArray, seen: IntArray) -> FloatArray:

@@ -7,6 +7,8 @@ model out as arrays. The two forms agree in numbering, rewards and laws. What a 
 * `reward_weights()` [tau]: the return is sum_tau reward_weights[tau] r(x_tau, a_tau), whatever the placement;
 * `stage`, `local_state`, `global_state` [state]: h, and the o(x) = (s_h, s_g) that a policy of the game may see;
 * `state_policy(local_policy)` [state, action], `value(local_policy)` [state] and `potential(local_policy)`.
+
+A chain of a game that can only be sampled is played all the same; `mdp()` and the values, which need rows, refuse it.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from gymnasium.spaces import Discrete
 
 from kofn.envs.arrays import FloatArray, IntArray, integer
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
+from kofn.envs.model import Sizes
 from kofn.envs.observations import Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.population import n_histograms
@@ -38,21 +42,22 @@ MAX_STATES = 2**56
 class ChainSizes:
     """A game, pi_g, and how many agents play it for how many macro steps per episode."""
 
-    game: TabularGame
+    game: TabularGame | GenerativeGame
     global_policy: GlobalPolicy
     n_agents: int
     max_cycles: int
 
 
 def chain_sizes(
-    game: TabularGame | str,
+    game: TabularGame | GenerativeGame | str,
     global_policy: GlobalPolicy | str | npt.ArrayLike,
     name: str,
     n_agents: int | None,
     max_cycles: int | None,
 ) -> ChainSizes:
     """The arguments that all chains have, checked; `name` is what the chain calls its number of agents."""
-    model, defaults = as_game(game), default_sizes(game)
+    model = game if isinstance(game, GenerativeGame) else as_game(game)
+    defaults = default_sizes(game) if isinstance(game, str) else None
     policy = as_global_policy(global_policy, model, _policy_k(global_policy, model))
     n_agents = integer(name, n_agents, 1) if n_agents is not None else policy.k
     if n_agents < policy.k:
@@ -62,7 +67,7 @@ def chain_sizes(
     return ChainSizes(model, policy, n_agents, integer("max_cycles", max_cycles, 1))
 
 
-def _policy_k(policy: GlobalPolicy | str | npt.ArrayLike, game: TabularGame) -> int:
+def _policy_k(policy: GlobalPolicy | str | npt.ArrayLike, game: Sizes) -> int:
     """Agents that a global policy sees: its own k; 1 for a named one, which heeds none; for a table, by its columns."""
     if isinstance(policy, GlobalPolicy):
         return policy.k
@@ -177,6 +182,7 @@ class ChainedEnv(gymnasium.Env[int, Any]):
         """Transitions, mean undiscounted rewards and start law, states numbered as the observations are.
 
         Raises:
+            TypeError: a game that can only be sampled.
             ValueError: tables of more than 2^24 entries.
         """
         return self._tables

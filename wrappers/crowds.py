@@ -61,8 +61,11 @@ class Crowd(Protocol):
     def draw_start(self, rng: np.random.Generator, law: StartLaw) -> IntArray:
         """A configuration drawn from `start_law`, int64 [width]."""
 
-    def draw_move(self, rng: np.random.Generator, stage: int, row: IntArray, law: FloatArray) -> IntArray:
-        """The configuration after those who act have moved by `law` [s_l'], int64 [width]."""
+    def n_acting(self, stage: int, row: IntArray) -> int:
+        """How many agents of a configuration [width] act at a stage."""
+
+    def moved(self, stage: int, row: IntArray, landed: IntArray) -> IntArray:
+        """The configuration [width] after those who act have landed, `landed` [s_l'] of them in each state."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,14 @@ class Replicas:
         thresholds = cumulative_thresholds(law.draw(rng, 1))
         return sample_rows(rng.random(self.n_agents), thresholds)
 
-    def draw_move(self, rng: np.random.Generator, stage: int, row: IntArray, law: FloatArray) -> IntArray:
-        """Replica h moves by `law`."""
+    def n_acting(self, stage: int, row: IntArray) -> int:  # noqa: ARG002  # one interface for all crowds
+        """Replica h alone."""
+        return 1
+
+    def moved(self, stage: int, row: IntArray, landed: IntArray) -> IntArray:
+        """Replica h is in another state."""
         moved = row.copy()
-        moved[stage] = sample_rows(rng.random(1), cumulative_thresholds(law))[0]
+        moved[stage] = landed.argmax()
         return moved
 
 
@@ -249,17 +256,27 @@ class Counts:
         counted = sample_multinomial(rng, np.array(self._n_counted), conditional_probabilities(start))
         return np.array([*tag, *counted])
 
-    def draw_move(self, rng: np.random.Generator, stage: int, row: IntArray, law: FloatArray) -> IntArray:
-        """The bin's agents, or the tagged one, move by `law`."""
+    def n_acting(self, stage: int, row: IntArray) -> int:
+        """The bin's agents, or the tagged one."""
+        return 1 if self._bin(stage) < 0 else int(row[int(self.tagged)])
+
+    def moved(self, stage: int, row: IntArray, landed: IntArray) -> IntArray:
+        """The bin is empty, or the tagged agent in another state."""
         if self._bin(stage) < 0:
-            return np.array([draw(rng, law), *row[1:]])
-        arrivals = sample_multinomial(rng, row[int(self.tagged)], conditional_probabilities(law))
-        return self._land(stage, row, arrivals)
+            return np.array([landed.argmax(), *row[1:]])
+        return self._land(stage, row, landed)
 
 
 def draw(rng: np.random.Generator, law: FloatArray) -> int:
     """One outcome of a distribution."""
     return int(sample_rows(rng.random(1), cumulative_thresholds(law))[0])
+
+
+def draw_landing(rng: np.random.Generator, n_agents: int, law: FloatArray) -> IntArray:
+    """Where agents land that move by one distribution [s_l'], int64 [s_l']."""
+    if n_agents == 1:  # by inversion, several times faster
+        return np.asarray(np.eye(len(law), dtype=np.int64)[draw(rng, law)])
+    return sample_multinomial(rng, np.array(n_agents), conditional_probabilities(law))
 
 
 def _multinomial_law(counts: IntArray, laws: FloatArray) -> FloatArray:

@@ -65,14 +65,17 @@ Those of `HistogramChain`.
 (80.1243, 82.6988)
 """
 
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import first_index, one_of
+from kofn.envs.arrays import IntArray, first_index, one_of
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
+from kofn.envs.model import OMITTED
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_local_policy
 from kofn.wrappers.chain_values import Placement
 from kofn.wrappers.chained import ChainedEnv, chain_sizes
@@ -86,7 +89,7 @@ class HistogramChain(ChainedEnv):
     """The local side's problem as a chain over counts (see the module docstring for the full specification).
 
     Args:
-        game: a TabularGame or the name of a registered game.
+        game: a TabularGame, a GenerativeGame (played, without tables) or the name of a registered game.
         global_policy: pi_g: GlobalPolicy, table [s_g, histogram(, a_g)], or "uniform" or "keep" (which heed nobody, as
             with k = 1).
         kind: "aggregate" or "tagged".
@@ -104,7 +107,7 @@ class HistogramChain(ChainedEnv):
 
     def __init__(
         self,
-        game: TabularGame | str,
+        game: TabularGame | GenerativeGame | str,
         *,
         global_policy: GlobalPolicy | str | npt.ArrayLike,
         kind: Kind = "aggregate",
@@ -153,8 +156,25 @@ class HistogramChain(ChainedEnv):
         return checked
 
 
-def _one_action(game: TabularGame, policy: LocalPolicy) -> TabularGame:
-    """The game in which the only local action is to follow a policy: P~ and r~ as arrays."""
+@dataclass(frozen=True)
+class _Following:
+    """A function of (rng, s_l, s_g, a_l) for agents that draw their actions from a policy, whatever a_l."""
+
+    function: Callable[..., Any]
+    policy: LocalPolicy
+
+    def __call__(self, rng: np.random.Generator, s_l: IntArray, s_g: IntArray, _a_l: IntArray) -> Any:
+        return self.function(rng, s_l, s_g, self.policy.act(s_l, s_g, rng))
+
+
+def _one_action(game: TabularGame | GenerativeGame, policy: LocalPolicy) -> TabularGame | GenerativeGame:
+    """The game in which the only local action is to follow a policy: P~ and r~ as arrays, or as functions.
+
+    As functions the payment and the move of one step draw their actions apart; neither law nor mean return changes.
+    """
+    if isinstance(game, GenerativeGame):
+        moves, payments = _Following(game.sample_local, policy), _Following(game.pay_local, policy)
+        return replace(game, n_local_actions=1, sample_local=moves, pay_local=payments, labels=OMITTED)
     return TabularGame(
         global_transition=game.global_transition,
         local_transition=np.einsum("xga,xgay->xgy", policy.table, game.local_transition)[:, :, None, :],

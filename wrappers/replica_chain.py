@@ -64,6 +64,7 @@ Those of `ReplicaChain`.
 import numpy.typing as npt
 
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
 from kofn.envs.policies import GlobalPolicy
 from kofn.wrappers.chain_values import Placement
 from kofn.wrappers.chained import ChainedEnv, chain_sizes
@@ -74,7 +75,7 @@ class ReplicaChain(ChainedEnv):
     """The local side's problem as a chain of N replicas (see the module docstring for the full specification).
 
     Args:
-        game: a TabularGame or the name of a registered game.
+        game: a TabularGame, a GenerativeGame (played, without tables) or the name of a registered game.
         global_policy: pi_g: GlobalPolicy, table [s_g, histogram(, a_g)], or "uniform" or "keep" (which heed nobody, as
             with k = 1).
         n_replicas: N >= k; omitted: k.
@@ -89,7 +90,7 @@ class ReplicaChain(ChainedEnv):
 
     def __init__(
         self,
-        game: TabularGame | str,
+        game: TabularGame | GenerativeGame | str,
         *,
         global_policy: GlobalPolicy | str | npt.ArrayLike,
         n_replicas: int | None = None,

@@ -34,6 +34,9 @@ from kofn.agents.bounds.local_response import (
 )
 from kofn.agents.bounds.off_policy import (
     Exploration,
+    asynchronous_operator,
+    corollary_e_6,
+    corollary_e_7,
     off_policy_error,
     off_policy_steps,
     stationary_law,
@@ -63,10 +66,13 @@ __all__ = [
     "Method",
     "Verdict",
     "accepted_proposals",
+    "asynchronous_operator",
     "bellman_noise",
     "chain_size",
     "cheapest_chain",
     "comparison",
+    "corollary_e_6",
+    "corollary_e_7",
     "dkw_probability",
     "dkw_radius",
     "dobrushin",

@@ -122,6 +122,11 @@ def nash_gap(
             (then `sampled_nash_gap` bounds the gap from below).
     """
     began = time.perf_counter()
+    if not isinstance(game, TabularGame):
+        raise TypeError(
+            f"game must be a TabularGame, whose kernels are exact; got {type(game).__name__}. Use sampled_nash_gap, "
+            "which takes a game that can only be sampled, or sampled_game(game, m) for an estimate of its arrays"
+        )
     n_agents = integer("n_agents", n_agents, 1)
     if k is not None and k != global_policy.k:
         raise ValueError(f"k must be the number of agents the global policy observes, {global_policy.k}; got {k}")

@@ -9,7 +9,15 @@ r_g(s_g, a_g) + r_l(x, s_g, a). Hence, for any n, any k and any observation,
 
 With the fleet's policy fixed the same holds with its law P~ and rewards r~ in place of the choice of a. The bound is
 loose where agents pull the global agent in different directions, and tight for one agent (n = k = 1).
+
+Of a game that can only be sampled the equation is solved on one empirical game and confirmed on another. If T is the
+operator of the true game, T V <= V + c everywhere implies W <= V + c/(1-gamma), for any V. Take for V the solution on
+m draws per row, and for T V the means over m fresh ones: averages over pairs of independent draws within an interval of
+width R = spread of r_g + spread of r_l + gamma spread of V, whose errors in all N = |S_g||A_g||S_l||A_l| entries are at
+most R sqrt(ln(N/delta) / (2m)) with probability 1 - delta (Hoeffding, for two-sample averages too).
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,8 +25,11 @@ from kofn.agents.operators import induced_reward, induced_transition
 from kofn.agents.solvers import FixedPoint, value_iteration
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame, sampled_game
+from kofn.envs.model import Game
 from kofn.envs.policies import LocalPolicy
 from kofn.envs.population import enumerate_histograms
+from kofn.envs.streams import Seed, child, seed_sequence
 
 TOLERANCE = 1e-9
 """Largest certificate accepted, as a fraction of r~/(1-gamma)."""
@@ -31,8 +42,46 @@ def relaxed_potential(game: TabularGame, local_policy: LocalPolicy | None = None
     return float(start) + found.certificate
 
 
+def sampled_relaxed_potential(
+    oracle: GenerativeGame,
+    local_policy: LocalPolicy | None = None,
+    *,
+    n_samples: int,
+    delta: float,
+    seed: Seed = None,
+) -> float:
+    """`relaxed_potential` of a game that can only be sampled: above Phi with probability 1 - delta.
+
+    Args:
+        oracle: the game.
+        local_policy: the fleet's policy, if it is fixed.
+        n_samples: m, draws per row, taken twice.
+        delta: probability in (0, 1) that it fails.
+        seed: source of the draws.
+
+    Raises:
+        TypeError, ValueError: no GenerativeGame, an argument out of range, or a policy that does not fit.
+    """
+    if not 0 < delta < 1:
+        raise ValueError(f"delta must lie strictly between 0 and 1; got {delta}")
+    root = seed_sequence(seed)
+    guess = relaxed_values(sampled_game(oracle, n_samples, child(root, 0)), local_policy).values
+    backed_up = _operator(sampled_game(oracle, n_samples, child(root, 1)), local_policy)(guess)
+    spread = np.ptp(oracle.global_reward_bounds) + np.ptp(oracle.local_reward_bounds) + oracle.discount * np.ptp(guess)
+    n_entries = guess.size * oracle.n_global_actions * oracle.n_local_actions
+    excess = float((backed_up - guess).max() + spread * np.sqrt(np.log(n_entries / delta) / (2 * n_samples)))
+    return float(oracle.initial_global @ guess @ agent_start(oracle)) + excess / (1 - oracle.discount)
+
+
 def relaxed_values(game: TabularGame, local_policy: LocalPolicy | None = None) -> FixedPoint:
     """W, float [s_g, s_l], of one agent with a global agent of its own."""
+    start = np.zeros((game.n_global_states, game.n_local_states))
+    tolerance = TOLERANCE * max(game.value_bound, 1.0)
+    return value_iteration(_operator(game, local_policy), start, game.discount, tolerance=tolerance)
+
+
+def _operator(game: TabularGame, local_policy: LocalPolicy | None) -> Callable[[FloatArray], FloatArray]:
+    """One step of value iteration on W [s_g, s_l]."""
     if local_policy is None:
         transition, rewards = game.local_transition, game.local_reward
     else:
@@ -46,11 +95,10 @@ def relaxed_values(game: TabularGame, local_policy: LocalPolicy | None = None) -
         paid = game.global_reward[:, None, None, :] + rewards.swapaxes(0, 1)[..., None]
         return np.asarray((paid + game.discount * ahead).max(axis=(2, 3)))
 
-    start = np.zeros((game.n_global_states, game.n_local_states))
-    return value_iteration(operator, start, game.discount, tolerance=TOLERANCE * max(game.value_bound, 1.0))
+    return operator
 
 
-def agent_start(game: TabularGame) -> FloatArray:
+def agent_start(game: Game) -> FloatArray:
     """Law of one agent's first state, float [s_l]."""
     states = enumerate_histograms(1, game.n_local_states).argmax(axis=1)
     law = np.zeros(game.n_local_states)

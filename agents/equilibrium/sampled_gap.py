@@ -11,7 +11,9 @@ with t_q Student's quantile and the last term for what rollouts of length H leav
 deviation, so each bound is one of that player's gap. With q = 1 - (1 - level)/3 the two bounds and the one on Phi
 (below) hold together with probability `level`, up to the normal approximation of means of n_rollouts returns.
 
-Upper bounds come from `relaxed_potential`, less the lower bound on Phi; they are loose.
+Upper bounds come from `relaxed_potential`, less the lower bound on Phi; they are loose. Of a game that can only be
+sampled they are confirmed on draws of their own (`sampled_relaxed_potential`); they may fail as well, each with
+probability (1 - level)/5, and q = 1 - (1 - level)/5.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,19 +23,26 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from kofn.agents.alternation.update import sufficient_horizon
-from kofn.agents.equilibrium.relaxation import relaxed_potential
+from kofn.agents.equilibrium.relaxation import relaxed_potential, sampled_relaxed_potential
 from kofn.agents.evaluation import Evaluation, evaluate, standard_error
 from kofn.agents.global_response.g_learn import g_learn
 from kofn.agents.local_response.l_learn import l_learn
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame, sampled_game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.streams import Seed, child, seed_sequence
 
 Pair = tuple[GlobalPolicy, LocalPolicy]
 
-CHOOSING, CONFIRMING, LEARNING = range(3)
+CHOOSING, CONFIRMING, LEARNING, GLOBAL_LIMIT, LOCAL_LIMIT = range(5)
 """Children of the seed."""
+
+DRAWS_PER_ROLLOUT = 10
+"""Draws of every row behind a sampled upper bound, per rollout."""
+
+ROW_SAMPLES = 1000
+"""Draws of every row of a game that can only be sampled, for candidates that are read off its rows."""
 
 TRUNCATION = 1e-4
 """Part of r~/(1-gamma) that rollouts may leave out by default."""
@@ -86,7 +95,7 @@ class SampledNashGap:
 
 
 def sampled_nash_gap(
-    game: TabularGame,
+    game: TabularGame | GenerativeGame,
     global_policy: GlobalPolicy,
     local_policy: LocalPolicy,
     *,
@@ -100,13 +109,14 @@ def sampled_nash_gap(
     """Bounds on what either player can gain by deviating, in the game of `n_agents`, any number.
 
     Args:
-        game: the game.
+        game: the game; rollouts of one that can only be sampled draw every agent.
         global_policy: pi_g.
         local_policy: pi_l.
         n_agents: n.
         global_candidates: deviations of the global agent by name; omitted: `named_global_candidates`.
         local_candidates: deviations of the fleet by name; omitted: `named_local_candidates`.
-        n_rollouts: rollouts per pair and round.
+        n_rollouts: rollouts per pair and round; the upper bounds of a game that can only be sampled take ten times as
+            many draws of every row.
         level: probability with which all bounds hold together.
         seed: source of all randomness.
 
@@ -134,9 +144,13 @@ def _bounds(
     """Choose the best deviation of either player, and confirm it on fresh random numbers."""
     chosen = [trials.best(pair, candidates, child(root, CHOOSING)) for candidates in deviations]
     current = trials.returns(pair, child(root, CONFIRMING))
-    quantile = float(student_t.ppf(1 - (1 - level) / 3, trials.n_rollouts - 1))
+    share = (1 - level) / trials.n_statements
+    quantile = float(student_t.ppf(1 - share, trials.n_rollouts - 1))
     lowest_potential = current.mean - quantile * current.standard_error - trials.left_out
-    limits = relaxed_potential(trials.game, pair[1]), relaxed_potential(trials.game)
+    limits = (
+        trials.limit(pair[1], share, child(root, GLOBAL_LIMIT)),
+        trials.limit(None, share, child(root, LOCAL_LIMIT)),
+    )
     sides = []
     for (name, deviation), limit in zip(chosen, limits, strict=True):
         gains = trials.returns(deviation, child(root, CONFIRMING)).returns - current.returns
@@ -163,10 +177,23 @@ def _side(name: str, gains: FloatArray, quantile: float, left_out: float, upper:
 class _Trials:
     """Rollouts of pairs, on the random numbers of the seed given."""
 
-    game: TabularGame
+    game: TabularGame | GenerativeGame
     n_agents: int
     horizon: int
     n_rollouts: int
+
+    @property
+    def n_statements(self) -> int:
+        """Bounds that may fail: three from rollouts, and the two limits where they are sampled."""
+        return 5 if isinstance(self.game, GenerativeGame) else 3
+
+    def limit(self, local_policy: LocalPolicy | None, delta: float, seed: np.random.SeedSequence) -> float:
+        """What no pair is worth, or no global policy against `local_policy`; sampled, it fails with `delta`."""
+        if isinstance(self.game, GenerativeGame):
+            return sampled_relaxed_potential(
+                self.game, local_policy, n_samples=DRAWS_PER_ROLLOUT * self.n_rollouts, delta=delta, seed=seed
+            )
+        return relaxed_potential(self.game, local_policy)
 
     @property
     def left_out(self) -> float:
@@ -187,19 +214,24 @@ class _Trials:
 
 
 def named_global_candidates(
-    game: TabularGame, local_policy: LocalPolicy, k: int, seed: Seed = None
+    game: TabularGame | GenerativeGame, local_policy: LocalPolicy, k: int, seed: Seed = None
 ) -> dict[str, GlobalPolicy]:
     """Deviations of the global agent that are always worth trying: keep, each constant action, G-LEARN."""
     constants = {f"constant {a}": GlobalPolicy.constant(game, k, a) for a in range(game.n_global_actions)}
     learnt = g_learn(game, local_policy, k=k, seed=seed).policy
-    return {"keep": GlobalPolicy.named("keep", game, k), **constants, "g_learn": learnt}
+    return {"keep": GlobalPolicy.named("keep", _rows(game, seed), k), **constants, "g_learn": learnt}
 
 
 def named_local_candidates(
-    game: TabularGame, global_policy: GlobalPolicy, local_policy: LocalPolicy, seed: Seed = None
+    game: TabularGame | GenerativeGame, global_policy: GlobalPolicy, local_policy: LocalPolicy, seed: Seed = None
 ) -> dict[str, LocalPolicy]:
     """Deviations of the fleet that are always worth trying: stay, uniform, its own mode, L-LEARN from it."""
     mode = LocalPolicy(np.eye(game.n_local_actions)[local_policy.table.argmax(axis=2)])
     learnt = l_learn(game, global_policy, start=local_policy, seed=seed).policy
-    names = {name: LocalPolicy.named(name, game) for name in ("stay", "uniform")}
+    names = {name: LocalPolicy.named(name, _rows(game, seed)) for name in ("stay", "uniform")}
     return {**names, "mode": mode, "l_learn": learnt}
+
+
+def _rows(game: TabularGame | GenerativeGame, seed: Seed) -> TabularGame:
+    """The game, or an estimate of it where it can only be sampled."""
+    return game if isinstance(game, TabularGame) else sampled_game(game, ROW_SAMPLES, seed)

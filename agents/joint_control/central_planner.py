@@ -175,6 +175,11 @@ def centralised_local_bound(
     Raises:
         TypeError, ValueError: an argument out of range, a law of another shape, or tables that do not fit into memory.
     """
+    if not isinstance(game, TabularGame):
+        raise TypeError(
+            f"game must be a TabularGame, whose kernels are exact; got {type(game).__name__}. Use "
+            "sampled_game(game, m) for an estimate of the arrays of a game that can only be sampled"
+        )
     layout = layout_of(game, integer("n_agents", n_agents, 1))
     shape = (game.n_global_states, layout.n_states, game.n_global_actions)
     dispatcher = probability_array("moves_law", moves_law, shape)

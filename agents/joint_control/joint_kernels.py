@@ -8,7 +8,13 @@ land is built agent by agent,
 and agents written one by one multiply it by their own rows of P_l. The empirical operator of the SUBSAMPLE-MFQ paper
 replaces the law by m samples per (s_g, N), drawn once; every ordering of the same agents shares them, without which a
 sampled Q would depend on the ordering.
+
+A game that can only be sampled gives the samples itself: for every pair z a pool of m times k agents is drawn, and the
+j-th sample of any N lets its N_z agents land where the first N_z of the j-th k draws do. Entries share draws, which
+leaves each of them m independent samples.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +23,7 @@ from kofn.agents.joint_control.joint_layout import Layout
 from kofn.agents.operators import MAX_DENSE_BYTES, Kernel
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
 from kofn.envs.population import (
     conditional_probabilities,
     enumerate_histograms,
@@ -74,7 +81,13 @@ def landing_kernel(moves: FloatArray, k: int) -> FloatArray:
     return kernel
 
 
-def sampled_kernels(game: TabularGame, layout: Layout, n_samples: int, rng: np.random.Generator) -> list[Kernel]:
+Arrivals = Callable[[int, IntArray], IntArray]
+"""(z, agents [row, sample]) -> where these agents of the pair z land, int64 [row, sample, s_l']."""
+
+
+def sampled_kernels(
+    game: TabularGame | GenerativeGame, layout: Layout, n_samples: int, rng: np.random.Generator
+) -> list[Kernel]:
     """As `exact_kernels`, with `n_samples` draws of the next state for every s_g and joint counts, sparse.
 
     Raises:
@@ -92,18 +105,43 @@ def sampled_kernels(game: TabularGame, layout: Layout, n_samples: int, rng: np.r
     weights = np.full(layout.n_entries * n_samples, 1 / n_samples)
     kernels: list[Kernel] = []
     for s_g in range(game.n_global_states):
-        moves = game.local_transition[:, s_g].reshape(layout.n_pairs, -1)
-        landed = layout.state_of_histogram[_sample_landing(joint_counts, moves, n_samples, rng)]
+        if isinstance(game, GenerativeGame):
+            arrivals = _arrivals_from_oracle(game, s_g, layout, n_samples, rng)
+        else:
+            arrivals = _arrivals_by_rows(game.local_transition[:, s_g].reshape(layout.n_pairs, -1), rng)
+        landed = layout.state_of_histogram[_sample_landing(joint_counts, arrivals, n_samples, layout.n_local_states)]
         columns = landed[rank_of_entry].ravel()
         kernels.append(sparse.csr_array((weights, columns, starts), shape=(layout.n_entries, layout.n_states)))
     return kernels
 
 
-def _sample_landing(joint_counts: IntArray, moves: FloatArray, n_samples: int, rng: np.random.Generator) -> IntArray:
+def _sample_landing(joint_counts: IntArray, arrivals: Arrivals, n_samples: int, n_states: int) -> IntArray:
     """Ranks of the histograms in which the agents of `joint_counts` [row, z] land, int64 [row, sample]."""
-    landed = np.zeros((len(joint_counts), n_samples, moves.shape[1]), dtype=np.int64)
-    for z, law in enumerate(conditional_probabilities(moves)):
+    landed = np.zeros((len(joint_counts), n_samples, n_states), dtype=np.int64)
+    for z in range(joint_counts.shape[1]):
         rows = np.flatnonzero(joint_counts[:, z])
-        leaving = np.repeat(joint_counts[rows, z, None], n_samples, axis=1)
-        landed[rows] += sample_multinomial(rng, leaving, law)
+        landed[rows] += arrivals(z, np.repeat(joint_counts[rows, z, None], n_samples, axis=1))
     return rank_histograms(landed)
+
+
+def _arrivals_by_rows(moves: FloatArray, rng: np.random.Generator) -> Arrivals:
+    """Agents of z land by the row `moves` [z, s_l']."""
+    laws = conditional_probabilities(moves)
+    return lambda z, leaving: sample_multinomial(rng, leaving, laws[z])
+
+
+def _arrivals_from_oracle(
+    oracle: GenerativeGame, s_g: int, layout: Layout, n_samples: int, rng: np.random.Generator
+) -> Arrivals:
+    """Agents of z land where the first of k draws did, sample by sample."""
+    units = np.eye(oracle.n_local_states, dtype=np.int64)
+
+    def arrivals(z: int, leaving: IntArray) -> IntArray:
+        x, a = divmod(z, layout.n_local_actions)
+        drawn = (layout.k, n_samples)
+        landed = oracle.sample_local(rng, np.full(drawn, x), np.full(drawn, s_g), np.full(drawn, a))
+        pool = np.pad(np.cumsum(units[landed], axis=0), ((1, 0), (0, 0), (0, 0)))
+        found: IntArray = pool[leaving, np.arange(n_samples)]
+        return found
+
+    return arrivals

@@ -17,7 +17,7 @@ import numpy as np
 
 from kofn.agents.global_response.g_learn import MAX_TABLE_ENTRIES
 from kofn.envs.arrays import FloatArray, IntArray, integer
-from kofn.envs.game import TabularGame
+from kofn.envs.model import Sizes
 from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
 
 
@@ -105,7 +105,7 @@ class Layout:
         return np.asarray(counts.reshape(-1, self.n_local_states, self.n_local_actions).sum(axis=2))
 
 
-def layout_of(game: TabularGame, k: int, n_ordered: int = 0) -> Layout:
+def layout_of(game: Sizes, k: int, n_ordered: int = 0) -> Layout:
     """The layout of k agents of a game.
 
     Raises:

@@ -32,8 +32,8 @@ import numpy as np
 
 from kofn.agents.evaluation import BATCH, Evaluation
 from kofn.envs.arrays import FloatArray, IntArray, first_index, freeze, integer, one_of, restore_frozen
-from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy
 from kofn.envs.population import (
     MAX_AGENTS,
@@ -100,7 +100,7 @@ class JointPolicy:
         """Number of agents in a sample."""
         return self.global_policy.k
 
-    def check_fits(self, game: TabularGame, n_agents: int) -> None:
+    def check_fits(self, game: Game, n_agents: int) -> None:
         """Raise ValueError unless the policy's sizes are those of the game, and k <= n_agents."""
         self.global_policy.check_fits(game, n_agents)
         found = self.action_counts.shape[3]
@@ -178,7 +178,7 @@ def action_laws(weights: FloatArray, global_states: IntArray, counts: IntArray, 
 
 
 def evaluate_mfq(
-    game: TabularGame,
+    game: Game,
     policy: JointPolicy,
     n_agents: int,
     *,

@@ -11,6 +11,9 @@ exact operator or with m samples per entry, drawn once. `mfq_execution` lets n a
     "algorithm2"       Q(s_g, s_1, F_{z_2..z_k}, a_1, a_g)
     "paper"            the paper's rule: Algorithm 1 where |Z_l|^(k-1) <= k^|Z_l|, otherwise Algorithm 2
 
+Of a game that can only be sampled next states come from its functions, m per entry; the law of s_g' and the rewards
+are the frequencies and means of m draws per row.
+
 Stops on the span certificate of `kofn.agents.solvers`. At k = n nothing is sampled and the result is mean-field value
 iteration: the optimum of the fully centralised game of n agents.
 """
@@ -29,10 +32,15 @@ from kofn.agents.joint_control.mfq_execution import JointPolicy
 from kofn.agents.operators import AUTO_DENSE_BYTES
 from kofn.envs.arrays import FloatArray, integer, one_of
 from kofn.envs.game import TabularGame
-from kofn.envs.streams import Seed, seed_sequence
+from kofn.envs.generative import GenerativeGame, sampled_game
+from kofn.envs.model import Sizes
+from kofn.envs.streams import Seed, child, seed_sequence
 
 Parameterisation = Literal["joint_counts", "algorithm1", "algorithm2", "paper"]
 PARAMETERISATIONS = ("joint_counts", "algorithm1", "algorithm2", "paper")
+
+ROW_STREAM = 0
+"""Child of the seed for the rows that are estimated of a game that can only be sampled."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +75,7 @@ class MfqResult:
 
 
 def subsample_mfq(
-    game: TabularGame,
+    game: TabularGame | GenerativeGame,
     *,
     k: int,
     operator: Operator = "auto",
@@ -80,7 +88,7 @@ def subsample_mfq(
     """The optimal joint policy of the surrogate game of k agents (SUBSAMPLE-MFQ paper, Algorithms 1 and 2).
 
     Args:
-        game: the game.
+        game: the game; one that can only be sampled takes operator "monte_carlo".
         k: number of agents steered jointly.
         operator: "exact", "monte_carlo" (m = `n_samples` fixed samples per entry), or "auto": exact while its dense
             kernels are small.
@@ -91,18 +99,15 @@ def subsample_mfq(
         seed: source of the samples (monte_carlo only).
 
     Raises:
-        TypeError, ValueError: an argument out of range, or tables that do not fit into memory; the message says what to
-            use instead.
+        TypeError, ValueError: an argument out of range, operator "exact" for a game that can only be sampled, or
+            tables that do not fit into memory; the message says what to use instead.
     """
     began = time.perf_counter()
     used = _choose_parameterisation(game, k, parameterisation)
     layout = layout_of(game, k, {"joint_counts": 0, "algorithm2": 1, "algorithm1": k}[used])
     operator = _choose_operator(game, layout, operator)
     n_samples = integer("n_samples", n_samples, 1) if operator == "monte_carlo" else 0
-    rng = np.random.default_rng(seed_sequence(seed))
-    sampled = operator == "monte_carlo"
-    kernels = sampled_kernels(game, layout, n_samples, rng) if sampled else exact_kernels(game, layout)
-    control = JointControl(game=game, layout=layout, kernels=kernels)
+    control = _control(game, layout, n_samples, seed_sequence(seed))
     outcome = control.solve(tolerance, max_iterations)
     q_values = control.q_values(outcome.values)
     return MfqResult(
@@ -120,14 +125,26 @@ def subsample_mfq(
 
 
 def mean_field_value_iteration(
-    game: TabularGame, n_agents: int, *, tolerance: float = 1e-6, max_iterations: int = 10_000
+    game: TabularGame | GenerativeGame, n_agents: int, *, tolerance: float = 1e-6, max_iterations: int = 10_000
 ) -> MfqResult:
     """The optimum of the fully centralised game of n agents: `subsample_mfq` with k = n, exactly."""
     n_agents = integer("n_agents", n_agents, 1)
     return subsample_mfq(game, k=n_agents, operator="exact", tolerance=tolerance, max_iterations=max_iterations)
 
 
-def _choose_parameterisation(game: TabularGame, k: int, parameterisation: Parameterisation) -> str:
+def _control(
+    game: TabularGame | GenerativeGame, layout: Layout, n_samples: int, seed: np.random.SeedSequence
+) -> JointControl:
+    """The planner's decision process; `n_samples` = 0: exact."""
+    rng = np.random.default_rng(seed)
+    if isinstance(game, GenerativeGame):
+        rows = sampled_game(game, n_samples, child(seed, ROW_STREAM))
+        return JointControl(game=rows, layout=layout, kernels=sampled_kernels(game, layout, n_samples, rng))
+    kernels = sampled_kernels(game, layout, n_samples, rng) if n_samples else exact_kernels(game, layout)
+    return JointControl(game=game, layout=layout, kernels=kernels)
+
+
+def _choose_parameterisation(game: Sizes, k: int, parameterisation: Parameterisation) -> str:
     """The table to use, after applying the paper's rule where it was asked for."""
     one_of("parameterisation", parameterisation, PARAMETERISATIONS)
     k = integer("k", k, 1)
@@ -137,9 +154,16 @@ def _choose_parameterisation(game: TabularGame, k: int, parameterisation: Parame
     return "algorithm1" if n_pairs ** (k - 1) <= k**n_pairs else "algorithm2"
 
 
-def _choose_operator(game: TabularGame, layout: Layout, operator: Operator) -> Operator:
+def _choose_operator(game: TabularGame | GenerativeGame, layout: Layout, operator: Operator) -> Operator:
     """The operator to use, exact or monte_carlo."""
     one_of("operator", operator, OPERATORS)
+    if isinstance(game, GenerativeGame):
+        if operator == "exact":
+            raise ValueError(
+                "operator='exact' needs the game's probabilities, and a GenerativeGame only gives samples; use "
+                "operator='monte_carlo', or sampled_game(game, m) for an estimate of its arrays"
+            )
+        return "monte_carlo"
     if operator != "auto":
         return operator
     return "exact" if exact_bytes(game, layout) <= AUTO_DENSE_BYTES else "monte_carlo"

@@ -20,6 +20,7 @@ the last tenth of the updates no entry moved by more than a tolerance.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +29,14 @@ from pettingzoo import ParallelEnv
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.global_response.g_learn import check_table, greedy_policy
 from kofn.agents.logged_data.collect import chance, collect_transitions
+from kofn.agents.logged_data.oracle_walk import OracleWalk
 from kofn.agents.logged_data.q_updates import Rule, WalkTables, replay, walk
 from kofn.agents.logged_data.transitions import Transitions
 from kofn.envs.arrays import FloatArray, IntArray, integer, positive
 from kofn.envs.game import TabularGame
+from kofn.envs.generative import GenerativeGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.model import Sizes
+from kofn.envs.model import Game, Sizes
 from kofn.envs.observations import Observation
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import n_histograms
@@ -182,7 +185,7 @@ def off_policy_in_env(
 
 
 def off_policy_in_surrogate(
-    game: TabularGame,
+    game: TabularGame | GenerativeGame,
     local_policy: LocalPolicy,
     *,
     k: int,
@@ -192,10 +195,10 @@ def off_policy_in_surrogate(
     tolerance: float = 0.01,
     seed: Seed = None,
 ) -> OffPolicyResult:
-    """Learn along one trajectory of the surrogate game of k persistent agents, simulated from the game's tables.
+    """Learn along one trajectory of the surrogate game of k persistent agents.
 
-    The paper's setting, at a fraction of a microsecond per step. The trajectory starts from the game's initial law
-    and is never restarted.
+    The paper's setting, at a fraction of a microsecond per step; a game that can only be sampled is asked for some
+    hundred draws of a row at once. The trajectory starts from the game's initial law and is never restarted.
 
     Args:
         game: the game.
@@ -214,10 +217,9 @@ def off_policy_in_surrogate(
     epsilon, n_steps = chance("epsilon", epsilon), integer("n_steps", n_steps, 1)
     table = _Table(game, k, game.discount, step, tolerance)
     rng = np.random.default_rng(seed_sequence(seed))
-    tables, agents = WalkTables.of(game, local_policy, k), _start(game, k, rng)
-    begun = 0
+    proceed, begun = _walker(game, local_policy, table, epsilon, rng), 0
     for end in (_mark(n_steps), n_steps):
-        walk(table.q_values, table.visits, rng, tables, agents, end - begun, epsilon, table.rule)
+        proceed(end - begun)
         begun = end
         table.remember()
     return table.result()
@@ -276,7 +278,19 @@ def _episodes(n_steps: int, max_cycles: int) -> list[int]:
     return sorted({*range(max_cycles, n_steps, max_cycles), _mark(n_steps), n_steps} - {0})
 
 
-def _start(game: TabularGame, k: int, rng: np.random.Generator) -> IntArray:
+def _walker(
+    game: TabularGame | GenerativeGame, policy: LocalPolicy, table: _Table, epsilon: float, rng: np.random.Generator
+) -> Callable[[int], None]:
+    """What takes a number of steps along one trajectory of the surrogate game, and learns from each."""
+    agents = _start(game, table.k, rng)
+    if isinstance(game, GenerativeGame):
+        oracle = OracleWalk(game, policy, epsilon, rng, agents)
+        return lambda n_steps: oracle.walk(table.q_values, table.visits, n_steps, table.rule)
+    tables = WalkTables.of(game, policy, table.k)
+    return lambda n_steps: walk(table.q_values, table.visits, rng, tables, agents, n_steps, epsilon, table.rule)
+
+
+def _start(game: Game, k: int, rng: np.random.Generator) -> IntArray:
     """(s_g, s_1 .. s_k) drawn from the game's initial law, int64 [1 + k]."""
     global_state = sample_rows(rng.random(1), cumulative_thresholds(game.initial_global))
     law = game.initial_local.draw(rng, 1)[0]

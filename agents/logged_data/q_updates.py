@@ -68,8 +68,13 @@ class WalkTables(NamedTuple):
             local_payments=local_payments,
             global_rewards=global_rewards,
             local_rewards=local_rewards,
-            choose=np.array([[comb(r + m, m) for m in range(game.n_local_states)] for r in range(k + 1)]),
+            choose=ranking_table(k, game.n_local_states),
         )
+
+
+def ranking_table(k: int, n_states: int) -> IntArray:
+    """C(r + m, m), int64 [r, m], for ranking histograms of up to k agents."""
+    return np.array([[comb(r + m, m) for m in range(n_states)] for r in range(k + 1)])
 
 
 def _payments(means: FloatArray, law: RewardLaw | None) -> tuple[FloatArray, FloatArray]:

@@ -30,7 +30,7 @@ from kofn.agents.logged_data.off_policy import (
     off_policy_in_surrogate,
 )
 from kofn.agents.logged_data.transitions import SpaceSizes, Transitions
-from kofn.envs import FixedStart, LocalPolicy, PopulationEnv, TabularGame
+from kofn.envs import FixedStart, GenerativeGame, LocalPolicy, PopulationEnv, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.reward_law import RewardLaw
 from kofn.wrappers import SubsampleObservation
@@ -244,6 +244,29 @@ def test_the_walk_reaches_the_exact_q(
     deviation = (1 + 0.1 * np.ptp(exact)) / 2 / (1 - 0.1)
     assert (np.abs(result.q_values - exact) < 6 * deviation / np.sqrt(result.visits)).all()
     assert result.q_values == pytest.approx(exact, abs=0.1)
+
+
+def test_the_walk_of_a_game_that_can_only_be_sampled(random_game: Games, random_local: LocalPolicies) -> None:
+    """Error as above; the same seed gives the same Q, and greedy behaviour follows Q."""
+    game = random_game(2, 3, 3, 2, 2, discount=0.1)
+    policy, oracle = random_local(game, 2), GenerativeGame.from_tables(game)
+    exact = g_learn(game, policy, k=2, operator="exact").q_values
+    step = StepRule(decay=1.0)
+    result = off_policy_in_surrogate(oracle, policy, k=2, n_steps=200_000, step=step, seed=4)
+    assert result.n_steps == result.visits.sum() == 200_000
+    assert result.n_unvisited == 0
+    # r_g is known; r_l takes |S_l||A_l| values in [0, 1], and gamma max Q spans gamma times the span of Q.
+    deviation = (1 + 0.1 * np.ptp(exact)) / 2 / (1 - 0.1)
+    assert (np.abs(result.q_values - exact) < 6 * deviation / np.sqrt(result.visits)).all()
+    assert result.q_values == pytest.approx(exact, abs=0.1)
+    greedy = [
+        off_policy_in_surrogate(oracle, policy, k=2, n_steps=500, epsilon=0.1, step=step, seed=seed)
+        for seed in (1, 1, 2)
+    ]
+    assert (greedy[0].q_values == greedy[1].q_values).all()
+    assert (greedy[0].q_values != greedy[2].q_values).any()
+    chosen = np.take_along_axis(greedy[0].visits, greedy[0].policy.table[:, :, None], axis=2).sum()
+    assert chosen > 0.75 * 500  # .95 once the best of two actions is known
 
 
 def test_random_rewards_are_averaged(game: TabularGame, policy: LocalPolicy, process: Surrogate) -> None:
