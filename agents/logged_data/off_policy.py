@@ -30,13 +30,12 @@ from kofn.agents.alternation.setting import Setting
 from kofn.agents.global_response.g_learn import check_table, greedy_policy
 from kofn.agents.logged_data.collect import chance, collect_transitions
 from kofn.agents.logged_data.oracle_walk import OracleWalk
-from kofn.agents.logged_data.q_updates import Rule, WalkTables, replay, walk
+from kofn.agents.logged_data.q_updates import Rule, WalkTables, draw_start, replay, walk
 from kofn.agents.logged_data.transitions import Transitions
 from kofn.envs.arrays import FloatArray, IntArray, integer, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
-from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.model import Game, Sizes
+from kofn.envs.model import Sizes
 from kofn.envs.observations import Observation
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import n_histograms
@@ -282,19 +281,12 @@ def _walker(
     game: TabularGame | GenerativeGame, policy: LocalPolicy, table: _Table, epsilon: float, rng: np.random.Generator
 ) -> Callable[[int], None]:
     """What takes a number of steps along one trajectory of the surrogate game, and learns from each."""
-    agents = _start(game, table.k, rng)
+    agents = draw_start(game, table.k, rng)
     if isinstance(game, GenerativeGame):
         oracle = OracleWalk(game, policy, epsilon, rng, agents)
         return lambda n_steps: oracle.walk(table.q_values, table.visits, n_steps, table.rule)
     tables = WalkTables.of(game, policy, table.k)
     return lambda n_steps: walk(table.q_values, table.visits, rng, tables, agents, n_steps, epsilon, table.rule)
-
-
-def _start(game: Game, k: int, rng: np.random.Generator) -> IntArray:
-    """(s_g, s_1 .. s_k) drawn from the game's initial law, int64 [1 + k]."""
-    global_state = sample_rows(rng.random(1), cumulative_thresholds(game.initial_global))
-    law = game.initial_local.draw(rng, 1)[0]
-    return np.concatenate([global_state, sample_rows(rng.random(k), cumulative_thresholds(law))])
 
 
 def _discount(discount: float) -> float:

@@ -110,6 +110,26 @@ def _repeated(rows: IntArray, shape: tuple[int, ...], length: int) -> tuple[IntA
 
 
 @compiled
+def take_global(queues: Queues, s_g: int, action: int, n_actions: int) -> tuple[int, float, bool]:
+    """(s_g', r_g, whether the row is used up): the next draw of a row."""
+    row = s_g * n_actions + action
+    used = queues.global_used[row]
+    queues.global_used[row] = used + 1
+    return queues.global_moves[row, used], queues.global_rewards[row, used], used + 1 >= queues.global_moves.shape[1]
+
+
+@compiled
+def take_local(queues: Queues, x: int, s_g: int, uniform: float, k: int) -> tuple[int, float, bool]:
+    """(s_l', r_l, whether fewer than k draws are left): the next draw of the row of an agent in x."""
+    _, n_global_states, n_thresholds = queues.local_actions.shape
+    row = (x * n_global_states + s_g) * (n_thresholds + 1) + draw(uniform, queues.local_actions[x, s_g])
+    used = queues.local_used[row]
+    queues.local_used[row] = used + 1
+    low = used + 1 > queues.local_moves.shape[1] - k
+    return queues.local_moves[row, used], queues.local_rewards[row, used], low
+
+
+@compiled
 def walk_queues(
     q_values: FloatArray,
     visits: IntArray,
@@ -121,32 +141,21 @@ def walk_queues(
     rule: Rule,
 ) -> int:
     """Learn along a trajectory until `n_steps` are taken or a row runs low, in place; returns the steps taken."""
-    n_local_states, n_global_states, n_thresholds = queues.local_actions.shape
-    n_global_actions, length, k = q_values.shape[1], queues.local_moves.shape[1], len(agents) - 1
-    counts = np.zeros(n_local_states, dtype=np.int64)
+    n_actions, k = q_values.shape[1], len(agents) - 1
+    counts = np.zeros(len(queues.local_actions), dtype=np.int64)
     for agent in agents[1:]:
         counts[agent] += 1
     state = surrogate_state(agents[0], counts, queues.choose)
     for taken in range(n_steps):
         s_g = agents[0]
-        explores = rng.random() < epsilon
-        action = int(rng.random() * n_global_actions) if explores else int(q_values[state].argmax())
-        row = s_g * n_global_actions + action
-        used = queues.global_used[row]
-        reward = queues.global_rewards[row, used]
-        agents[0] = queues.global_moves[row, used]
-        queues.global_used[row] = used + 1
-        low = used + 1 >= length
+        action = int(rng.random() * n_actions) if rng.random() < epsilon else int(q_values[state].argmax())
+        agents[0], reward, low = take_global(queues, s_g, action, n_actions)
         counts[:] = 0
         for i in range(1, k + 1):
-            a_l = draw(rng.random(), queues.local_actions[agents[i], s_g])
-            row = (agents[i] * n_global_states + s_g) * (n_thresholds + 1) + a_l
-            used = queues.local_used[row]
-            reward += queues.local_rewards[row, used] / k
-            agents[i] = queues.local_moves[row, used]
+            agents[i], paid, running_low = take_local(queues, agents[i], s_g, rng.random(), k)
             counts[agents[i]] += 1
-            queues.local_used[row] = used + 1
-            low = low or used + 1 > length - k
+            reward += paid / k
+            low = low or running_low
         next_state = surrogate_state(agents[0], counts, queues.choose)
         update(q_values, visits, state, action, reward, next_state, rule)
         state = next_state

@@ -13,7 +13,8 @@ import numpy as np
 from kofn.agents.compiled import compiled
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
-from kofn.envs.inversion import cumulative_thresholds
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.model import Game
 from kofn.envs.policies import LocalPolicy
 from kofn.envs.reward_law import RewardLaw
 
@@ -75,6 +76,13 @@ class WalkTables(NamedTuple):
 def ranking_table(k: int, n_states: int) -> IntArray:
     """C(r + m, m), int64 [r, m], for ranking histograms of up to k agents."""
     return np.array([[comb(r + m, m) for m in range(n_states)] for r in range(k + 1)])
+
+
+def draw_start(game: Game, k: int, rng: np.random.Generator) -> IntArray:
+    """(s_g, s_1 .. s_k) drawn from the game's initial law, int64 [1 + k]."""
+    global_state = sample_rows(rng.random(1), cumulative_thresholds(game.initial_global))
+    law = game.initial_local.draw(rng, 1)[0]
+    return np.concatenate([global_state, sample_rows(rng.random(k), cumulative_thresholds(law))])
 
 
 def _payments(means: FloatArray, law: RewardLaw | None) -> tuple[FloatArray, FloatArray]:
