@@ -163,7 +163,7 @@ def _labels(n_domains: int) -> Labels:
     return Labels(
         title="federated optimization",
         global_states=tuple(f"{domain}, {level} steps" for domain in domains for level in ("small", "large")),
-        local_states=tuple(f"{domain} {place}" for domain in domains for place in ("near", "far")),
+        local_states=tuple(f"{domain}, {place}" for domain in domains for place in ("near", "far")),
         global_actions=(*(f"emphasise {domain}" for domain in domains), "switch the step level"),
         local_actions=("skip", "1 step", "5 steps"),
     )

@@ -93,7 +93,7 @@ def game(discount: float = 0.95) -> AggregateGame:
     """
     units = np.arange(N_UNITS, dtype=np.float64)
     becomes = np.tile(np.eye(N_UNITS), (N_UNITS, 1, 1))
-    names = tuple(f"{unit} units" if unit != 1 else "1 unit" for unit in range(N_UNITS))
+    names = tuple(str(unit) for unit in range(N_UNITS))
     tables = TabularGame(
         global_transition=becomes,
         local_transition=np.tile(np.eye(N_UNITS), (N_UNITS, N_UNITS, 1, 1)),
@@ -103,9 +103,9 @@ def game(discount: float = 0.95) -> AggregateGame:
         initial_local=DirichletStart.symmetric(START_CONCENTRATION, N_UNITS),
         labels=Labels(
             title="gaussian squeeze native",
-            global_states=names,
+            global_states=tuple(f"quota {name}" for name in names),
             local_states=names,
-            global_actions=tuple(f"announce {name}" for name in names),
+            global_actions=tuple(f"announce quota {name}" for name in names),
             local_actions=tuple(f"commit {name}" for name in names),
         ),
     )

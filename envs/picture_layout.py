@@ -4,6 +4,7 @@
 |---|---|---|
 | `(0, 0)`, `(0, 1)`, .. | in the cell (row, column) of a grid | named by a cell, or by a box: `(0, 0) to (2, 2)` |
 | `0`, `1`, `2`, .. or `-1`, `0`, .. | on a scale, in columns | whose name ends in the number: `quota 4` |
+| `near, tall`, `near, short`, `far, tall` .. | in a table, row by row | of its row, `near, calm`, or of the same name |
 | otherwise | on a ring, in order | of the same name, for each type of agents: `zone 1` marks `fast/zone 1` |
 
 >>> from kofn.envs.model import Labels
@@ -22,10 +23,13 @@ import numpy as np
 from kofn.envs.arrays import IntArray
 from kofn.envs.model import Labels
 
-Layout = Literal["grid", "columns", "ring"]
+Layout = Literal["grid", "columns", "table", "ring"]
 
 TYPE_MARK = "/"
 """Between an agent's type and its state in the names of games with several types."""
+
+NAME_MARK = ", "
+"""Between the parts of a name, of which the first is a row of a table."""
 
 _CELL = r"\((\d+), (\d+)\)"
 _BOX = re.compile(f"{_CELL}(?: to {_CELL})?")
@@ -36,7 +40,9 @@ def layout(labels: Labels) -> Layout:
     """How local states are laid out."""
     if cells(labels) is not None:
         return "grid"
-    return "columns" if levels(labels.local_states) is not None else "ring"
+    if levels(labels.local_states) is not None:
+        return "columns"
+    return "table" if rows_and_columns(labels.local_states) is not None else "ring"
 
 
 def cells(labels: Labels) -> IntArray | None:
@@ -70,6 +76,14 @@ def level(name: str) -> int | None:
     return None if match is None else int(match.group(1))
 
 
+def rows_and_columns(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Names of rows and columns of a table; None unless the names are all `row, column`, row by row, two of each."""
+    parts = [name.partition(NAME_MARK) for name in names]
+    rows, columns = (tuple(dict.fromkeys(part[side] for part in parts)) for side in (0, 2))
+    whole = [f"{row}{NAME_MARK}{column}" for row in rows for column in columns]
+    return (rows, columns) if min(len(rows), len(columns)) > 1 and whole == list(names) else None
+
+
 def marked_states(labels: Labels, global_state: int) -> IntArray:
     """Local states that a global state marks, int64 [any]."""
     name = labels.global_states[global_state]
@@ -81,4 +95,7 @@ def marked_states(labels: Labels, global_state: int) -> IntArray:
         return np.flatnonzero(inside)
     if (numbers := levels(labels.local_states)) is not None:
         return np.flatnonzero(numbers == level(name))
-    return np.flatnonzero([local == name or local.rpartition(TYPE_MARK)[2] == name for local in labels.local_states])
+    same = [local == name or local.rpartition(TYPE_MARK)[2] == name for local in labels.local_states]
+    if not any(same) and rows_and_columns(labels.local_states) is not None:
+        same = [local.partition(NAME_MARK)[0] == name.partition(NAME_MARK)[0] for local in labels.local_states]
+    return np.flatnonzero(same)

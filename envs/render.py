@@ -1,7 +1,7 @@
 """Frames of a population: a picture, a text table, or a window that shows the picture.
 
 A frame is a function of its `Scene`: nothing is drawn at random. Names tell where local states lie, on a ring
-(`kofn.envs.picture`), a grid or a scale; see `kofn.envs.picture_layout`.
+(`kofn.envs.picture`), a grid, a scale or a table; see `kofn.envs.picture_layout`.
 """
 
 import math
@@ -116,9 +116,15 @@ class Renderer:
 
 def _picture(scene: Scene) -> Image:
     """The scene as an image."""
-    from kofn.envs import picture, picture_columns, picture_grid  # noqa: PLC0415 - matplotlib, which nothing else needs
+    # Matplotlib, which nothing else needs.
+    from kofn.envs import picture, picture_columns, picture_grid, picture_table  # noqa: PLC0415 - see above
 
-    pictures = {"grid": picture_grid.picture, "columns": picture_columns.picture, "ring": picture.picture}
+    pictures = {
+        "grid": picture_grid.picture,
+        "columns": picture_columns.picture,
+        "table": picture_table.picture,
+        "ring": picture.picture,
+    }
     return pictures[layout(scene.labels)](scene)
 
 

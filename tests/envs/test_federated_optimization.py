@@ -121,7 +121,7 @@ def test_defaults() -> None:
 def test_labels_name_domains_and_actions() -> None:
     labels = game(2).labels
     assert labels.global_states[1:3] == ("domain 0, large steps", "domain 1, small steps")
-    assert labels.local_states == ("domain 0 near", "domain 0 far", "domain 1 near", "domain 1 far")
+    assert labels.local_states == ("domain 0, near", "domain 0, far", "domain 1, near", "domain 1, far")
     assert labels.global_actions == ("emphasise domain 0", "emphasise domain 1", "switch the step level")
     assert labels.local_actions == ("skip", "1 step", "5 steps")
 

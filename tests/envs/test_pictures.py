@@ -10,7 +10,7 @@ import pytest
 
 from kofn.envs import Labels, constrained_exploration, formation, gaussian_squeeze
 from kofn.envs.picture_canvas import HEIGHT, WIDTH
-from kofn.envs.picture_layout import box, cells, layout, level, levels, marked_states
+from kofn.envs.picture_layout import box, cells, layout, level, levels, marked_states, rows_and_columns
 from kofn.envs.render import Renderer, Scene
 
 YELLOW, ORANGE, BLUE = (0xF8, 0xF1, 0xA0), (0xE6, 0x9F, 0x00), (0x00, 0x72, 0xB2)
@@ -29,6 +29,7 @@ def named(local_states: Any, global_states: Any) -> Labels:
 GRID = constrained_exploration.game(size=3, box=2).labels
 SCALE = gaussian_squeeze.game(n_levels=4, target=2).labels
 LINE = formation.game().labels
+TABLE = named([f"{row}, {column}" for row in "ab" for column in "xyz"], ("a, calm", "b", "b, y", "c, x"))
 
 
 def make_scene(labels: Labels, counts: Any, sampled: Any = None, global_state: int = 0) -> Scene:
@@ -73,6 +74,12 @@ def area(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
         (("0", "1 vehicle"), "ring"),
         (("x0", "x1"), "ring"),
         (("zone 0", "zone 1"), "ring"),
+        (("a, x", "a, y", "b, x", "b, y"), "table"),
+        (("a, x, 1", "a, y, 1", "b, x, 1", "b, y, 1"), "table"),
+        (("a, x", "b, x", "a, y", "b, y"), "ring"),
+        (("a, x", "a, y", "b, x"), "ring"),
+        (("a, x", "a, y"), "ring"),
+        (("a, x", "b, x"), "ring"),
     ],
 )
 def test_names_tell_the_layout(names: tuple[str, ...], expected: str) -> None:
@@ -84,6 +91,7 @@ def test_parts_of_names() -> None:
     np.testing.assert_array_equal(box("(0, 1) to (2, 3)"), [[0, 1], [2, 3]])
     np.testing.assert_array_equal(box("(4, 1)"), [[4, 1], [4, 1]])
     assert box("the box at (0, 1)") is None
+    assert rows_and_columns(TABLE.local_states) == (("a", "b"), ("x", "y", "z"))
     np.testing.assert_array_equal(levels(("-1", "0")), [-1, 0])
     assert [level(name) for name in ("quota 4", "leader at -2", "7", "x7", "4 left")] == [4, -2, 7, None, None]
 
@@ -102,6 +110,10 @@ def test_parts_of_names() -> None:
         (named(("zone 0", "zone 1"), ("zone 0", "zone 1")), 1, [1]),
         (named(("fast/zone 0", "fast/zone 1", "slow/zone 0", "slow/zone 1"), ("zone 0", "zone 1")), 1, [1, 3]),
         (named(("x0", "x1"), ("g0", "g1")), 1, []),
+        (TABLE, 0, [0, 1, 2]),
+        (TABLE, 1, [3, 4, 5]),
+        (TABLE, 2, [4]),
+        (TABLE, 3, []),
     ],
 )
 def test_marked_states(labels: Labels, global_state: int, expected: list[int]) -> None:
@@ -140,6 +152,32 @@ def test_scales_of_every_length_fit(n_levels: int, n_agents: int) -> None:
     assert image.shape == (HEIGHT, WIDTH, 3)
     image[8:-8, 8:-8] = 255
     assert (image == 255).all()
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(2, 2), (4, 9), (2, 60), (70, 2), (30, 30)])
+@pytest.mark.parametrize("n_agents", [3, 10**12])
+def test_tables_of_every_size_fit(n_rows: int, n_columns: int, n_agents: int) -> None:
+    names = [f"{'very ' * 9}long {i}, part {j}, other" for i in range(n_rows) for j in range(n_columns)]
+    counts = np.zeros(n_rows * n_columns, dtype=np.int64)
+    counts[-1] = n_agents
+    image = image_of(make_scene(named(names, (names[0],)), counts, counts // 3))
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    image[8:-8, 8:-8] = 255
+    assert (image == 255).all()
+
+
+def test_a_table_has_its_row_marked_and_agents_in_their_cells() -> None:
+    """All agents in the right cell of the lower row; the sampled ones in the middle."""
+    counts, sampled = np.eye(6)[5] * 50, np.eye(6)[5] * 5
+    upper, lower = (image_of(make_scene(TABLE, counts, sampled, global_state=state))[:-60] for state in (0, 1))
+    rows = [area(image, YELLOW) for image in (upper, lower)]
+    assert rows[0][:, 0].max() <= rows[1][:, 0].min()
+    width, height = np.ptp(rows[0], axis=0)[::-1]
+    assert width > 2.5 * height
+    middles = [area(upper, colour).mean(axis=0) for colour in (ORANGE, BLUE)]
+    np.testing.assert_allclose(*middles, atol=12)
+    expected = rows[1][:, 0].min() + height / 2, rows[1][:, 1].min() + 5 / 6 * width
+    np.testing.assert_allclose(middles[1], expected, atol=5)
 
 
 def test_wide_and_tall_grids_fit() -> None:
@@ -224,3 +262,8 @@ def test_scale_text_marks_the_level() -> None:
     lines = text_of(make_scene(SCALE, (5, 0, 10, 1), global_state=2)).splitlines()
     assert lines[0] == "gaussian squeeze | step 3 | global state: quota 2"
     assert [line.split()[0] for line in lines[3:7]] == ["0", "1", ">", "3"]
+
+
+def test_table_text_marks_the_row() -> None:
+    lines = text_of(make_scene(TABLE, np.arange(6), global_state=1)).splitlines()
+    assert [line.startswith(">") for line in lines[3:9]] == [False] * 3 + [True] * 3
