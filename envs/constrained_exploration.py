@@ -40,7 +40,7 @@ from p.
 ## Episode End
 Truncation after `max_cycles` steps (default 100). Nothing terminates.
 
-## Value of Information
+## Value of information
 Mean discounted returns against agents that step to the dirtiest cell they can reach, with controllers tuned within
 their class (4,000 common rollouts; standard errors of the gains at most 0.09):
 

@@ -32,11 +32,6 @@ A client's domain never changes. With work w = (0, 0.5, 1)[a_l] and step eta = (
 
 both shifted up so that the least is 0; r~ = 0.02 + 1.08. The team reward is r_g plus the clients' mean.
 
-Looking pays. With clients that work five steps if far and emphasised and skip otherwise, discounted returns over 100
-steps, less the shifts, are -6.03 for the best server that looks at nobody (exact, any n), and for one that goes where
-most of the clients it sees are far -5.63 with k = 1, -5.37 with 2, -5.06 with 4, -4.87 with 8, -4.74 with 16, -4.65
-with 32, and -4.50 when it sees all 1000 (standard errors 0.01).
-
 ## Starting State
 (c, e) is uniform. Per episode p ~ Dirichlet(0.3, .., 0.3) over the 2 D client states; clients start in independent
 states drawn from p.
@@ -44,11 +39,16 @@ states drawn from p.
 ## Episode End
 Truncation after `max_cycles` steps (default 100). Nothing terminates.
 
+## Value of information
+With clients that work five steps if far and emphasised and skip otherwise, discounted returns over 100
+steps, less the shifts, are -6.03 for the best server that looks at nobody (exact, any n), and for one that goes where
+most of the clients it sees are far -5.63 with k = 1, -5.37 with 2, -5.06 with 4, -4.87 with 8, -4.74 with 16, -4.65
+with 32, and -4.50 when it sees all 1000 (standard errors 0.01).
+
 ## Arguments
 `n_domains=4`, `discount=0.95`, and those of `PopulationEnv`: `n_agents=1000`, `max_cycles=100`, `obs_mode="box"`,
-`render_mode=None`, `local_timing="paper"`, `global_view="all"`. `pettingzoo.make` also takes `k` and
-`summary` (`SubsampleObservation`);
-`kofn train` uses k=8.
+`render_mode=None`, `local_timing="paper"`, `global_view="all"`. `pettingzoo.make` also takes `k` and `summary`
+(`SubsampleObservation`); `kofn train` uses k=8.
 
 ## References
 The federated optimisation example of "Learning Approximate Nash Equilibria in Cooperative Multi-Agent Reinforcement

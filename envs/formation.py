@@ -29,7 +29,7 @@ The leader's place is uniform, and so are the followers' places, independently.
 ## Episode End
 Truncation after `max_cycles` steps (default 200). Nothing terminates.
 
-## Value of Information
+## Value of information
 It depends on the followers. If they hold their formation, stepping as near to 0 as they can, looking is worth nothing:
 a leader that sees none of them earns 30.64, and so does one that sees all (the difference is below 0.01). Followers
 that stand still must be pushed into place by a leader that knows where they are. Mean discounted returns of leaders

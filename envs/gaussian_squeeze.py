@@ -37,7 +37,7 @@ The quota is uniform. Per episode p ~ Dirichlet(0.3, .., 0.3); vehicles start wi
 ## Episode End
 Truncation after `max_cycles` steps (default 100). Nothing terminates.
 
-## Value of Information
+## Value of information
 Mean discounted returns against vehicles that follow a quota at most two units away and otherwise keep their load, with
 dispatchers tuned within their class (4,000 common rollouts; standard errors of the gains at most 0.015):
 

@@ -34,16 +34,15 @@ from p.
 ## Episode End
 Truncation after `max_cycles` steps (default 100). Nothing terminates.
 
-## Value of Information
+## Value of information
 Mean discounted return of n = 1000 robots that take the shortest way to the dispatcher (standard errors of differences
 below 0.2): 105.7 for the best dispatcher that looks at nobody, as much at k = 1, 109.5 at k = 8, 115.6 at k = 30, and
 117.3 when it sees everyone.
 
 ## Arguments
 `n_zones=5`, `discount=0.95`, and those of `PopulationEnv`: `n_agents=1000`, `max_cycles=100`, `obs_mode="box"`,
-`render_mode=None`, `local_timing="paper"`, `global_view="all"`. `pettingzoo.make` also takes `k` and
-`summary` (`SubsampleObservation`);
-`kofn train` uses k=10.
+`render_mode=None`, `local_timing="paper"`, `global_view="all"`. `pettingzoo.make` also takes `k` and `summary`
+(`SubsampleObservation`); `kofn train` uses k=10.
 
 ## References
 "Learning Approximate Nash Equilibria in Cooperative Multi-Agent Reinforcement Learning via Mean-Field Subsampling"
