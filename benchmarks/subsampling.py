@@ -1,29 +1,22 @@
 """Return against k on the SUBSAMPLE-MFQ paper's two experiments, for its algorithm and for ALTERNATING-MARL.
 
-python benchmarks/subsampling.py --folder FOLDER    both figures and their numbers as CSV, some minutes
-
 A joint policy of k agents needs a table over the histograms of k agents over |S_l||A_l| pairs (30 and 125 of them), so
 the exact operator fits into memory up to k = 3 and k = 2 on the default games. Smaller ones go further, and with few
 agents k reaches n, where the optimum of the fully centralised game is known exactly; over the 200 steps taken there the
 tail beyond the horizon is below 0.002. Every point is a mean over seeds, never the best of them, and all of them meet
-the same starts, so that gains over k = 1 are paired.
+the same starts, so that gains over k = 1 are paired. `python benchmarks/subsampling_figures.py` draws the curves.
 
 In theory the loss of SUBSAMPLE-MFQ shrinks as 1/sqrt(k), though not at every step. At small k it is no upper baseline:
 it plans for k agents and steers n. ALTERNATING-MARL refuses gains below its eta, so its curve need not rise.
 """
 
-import argparse
-import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
-from matplotlib.axes import Axes
 from result import Figure
 from scipy.stats import t as student
 
@@ -38,7 +31,6 @@ from kofn.agents import (
 )
 from kofn.envs import TabularGame, constrained_exploration, gaussian_squeeze
 from kofn.envs.arrays import FloatArray
-from kofn.experiments.figures import BLUE, GREY, ORANGE, save_figure
 from kofn.wrappers import SubsampleObservation
 
 SEEDS = range(4)
@@ -47,7 +39,6 @@ N_ROLLOUTS = 500
 CONFIG = AlternatingConfig(n_rollouts=250)
 TOLERANCE = 1e-3
 MFQ, ALTERNATING = "SUBSAMPLE-MFQ", "ALTERNATING-MARL"
-STYLES = {MFQ: (BLUE, "o", -1), ALTERNATING: (ORANGE, "s", 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +116,6 @@ INSTANCES = {
         SMALL_EXPLORATION(title="smaller: 3x3, box 2x2", n_agents=3, horizon=200, ks=(1, 2, 3)),
     ),
 }
-
-# ---- measuring ----
 
 
 def train_mfq(instance: Instance, k: int, seed: int) -> Callable[..., Evaluation]:
@@ -211,99 +200,3 @@ def _loss_at_n(name: str, curve: Curve) -> Figure:
         at_least=False,
         note=f"return {runs.mean():.3f}, optimum {optimum:.3f}, standard error {error:.4f}",
     )
-
-
-# ---- drawing ----
-
-
-def draw(curves: list[Curve], title: str) -> matplotlib.figure.Figure:
-    """Returns above and paired gains over the smallest k below, one column per instance."""
-    figure = matplotlib.figure.Figure(figsize=(13.5, 7), layout="constrained")
-    figure.suptitle(title)
-    instances = list(dict.fromkeys(id(curve.instance) for curve in curves))
-    rows = figure.subplots(2, len(instances), sharex="col", squeeze=False)
-    for column, instance in enumerate(instances):
-        here = [curve for curve in curves if id(curve.instance) == instance]
-        draw_instance(rows[:, column], here)
-    rows[0, 0].set_ylabel("discounted return")
-    rows[1, 0].set_ylabel("gain over the same method at k = 1")
-    handles, labels = rows[0, -1].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=3)
-    return figure
-
-
-def draw_instance(rows: np.ndarray, curves: list[Curve]) -> None:
-    """Both rows of one instance."""
-    instance = curves[0].instance
-    for axes, over_first in zip(rows, (False, True), strict=True):
-        for curve in curves:
-            draw_curve(axes, curve, over_first=over_first)
-        axes.set_xticks(range(1, max(instance.ks) + 1))
-        axes.set_xlim(0.6, max(instance.ks) + 0.4)
-        axes.grid(alpha=0.3)
-    if instance.optimum_known:
-        rows[0].axhline(
-            centralised_optimum(instance), color=GREY, linestyle="--", label="full information: centralised optimum"
-        )
-    rows[1].axhline(0, color=GREY, linewidth=0.8)
-    rows[1].set_xlabel("k, agents seen")
-    rows[0].set_title(f"{instance.title}\nn = {instance.n_agents:,}, {instance.horizon} steps", fontsize="medium")
-
-
-def draw_curve(axes: Axes, curve: Curve, *, over_first: bool) -> None:
-    """Means with 95% intervals, set slightly apart where the two methods share a k."""
-    mean, half_width = curve.interval(over_first=over_first)
-    colour, marker, side = STYLES[curve.method]
-    places = np.array(curve.instance.ks) + 0.04 * side
-    axes.errorbar(places, mean, half_width, color=colour, marker=marker, capsize=3, label=curve.method)
-
-
-# ---- the command ----
-
-HEADER = [
-    "game", "instance", "n", "horizon", "method", "k", "seeds", "rollouts",
-    "return", "half_width_95", "gain_over_first_k", "gain_half_width_95", "slowest_training_seconds", "optimum",
-]  # fmt: skip
-
-
-def table_rows(name: str, curve: Curve) -> Iterator[list[object]]:
-    """One line per k."""
-    instance, at = curve.instance, curve.interval(over_first=False)
-    gain = curve.interval(over_first=True)
-    optimum = f"{centralised_optimum(instance):.4f}" if instance.optimum_known else ""
-    for row, k in enumerate(instance.ks):
-        numbers = [at[0][row], at[1][row], gain[0][row], gain[1][row]]
-        yield [
-            name, instance.title, instance.n_agents, instance.horizon, curve.method, k, len(SEEDS),
-            N_ROLLOUTS, *(f"{number:.4f}" for number in numbers), f"{curve.seconds[row].max():.1f}", optimum,
-        ]  # fmt: skip
-
-
-def report(name: str, curves: list[Curve], folder: Path) -> None:
-    """Write mfq_<name>.png and mfq_<name>.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
-    title = (
-        f"{name.replace('_', ' ')}: mean over {len(SEEDS)} seeds of {N_ROLLOUTS} rollouts, with 95% intervals (Student)"
-    )
-    save_figure(draw(curves, title), folder / f"mfq_{name}.png")
-    with (folder / f"mfq_{name}.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        for curve in curves:
-            writer.writerows(table_rows(name, curve))
-
-
-def main() -> None:
-    """Measure and draw."""
-    parser = argparse.ArgumentParser(description="Return against k, SUBSAMPLE-MFQ beside ALTERNATING-MARL.")
-    parser.add_argument("--folder", type=Path, required=True, help="where to write the figures and tables")
-    parser.add_argument("--game", choices=list(INSTANCES), help="only this game")
-    options = parser.parse_args()
-    for name in [options.game] if options.game is not None else INSTANCES:
-        curves = [measure_curve(instance, method) for instance in INSTANCES[name] for method in STYLES]
-        report(name, curves, options.folder)
-
-
-if __name__ == "__main__":
-    main()
