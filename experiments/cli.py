@@ -1,5 +1,6 @@
-"""The command line: `kofn train GAME`, `kofn evaluate RUN`, `kofn envs`."""
+"""The command line: `kofn train GAME`, `kofn sweep GAMES`, `kofn evaluate RUN`, `kofn envs`."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Annotated, cast
@@ -10,38 +11,63 @@ from kofn.agents import AlternatingMARL, Proposal, evaluate_sampled
 from kofn.envs import GAMES, game_id
 from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import LocalTiming
-from kofn.experiments.config import EnvsConfig, EvaluateConfig, TrainConfig
+from kofn.experiments import sweep_command
+from kofn.experiments.config import EnvsConfig, EvaluateConfig, PlotConfig, ReportConfig, SweepConfig, TrainConfig
+from kofn.experiments.plots.redraw import redraw
+from kofn.experiments.report import write_report
+from kofn.experiments.sweep_command import run_sweep, sweep_folder
 from kofn.experiments.tables import EVALUATION_HEADER, evaluation_row, history_table, outcome_lines, text_table
 from kofn.experiments.train import resume_hint, train
 
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
+    | Annotated[SweepConfig, tyro.conf.subcommand("sweep")]
+    | Annotated[PlotConfig, tyro.conf.subcommand("plot")]
+    | Annotated[ReportConfig, tyro.conf.subcommand("report")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[EnvsConfig, tyro.conf.subcommand("envs")]
 )
 
+AnyConfig = TrainConfig | SweepConfig | PlotConfig | ReportConfig | EvaluateConfig | EnvsConfig
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+AGAIN = "free some space and add --resume to the same command"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         config = tyro.cli(
-            cast("type[TrainConfig | EvaluateConfig | EnvsConfig]", Command),
+            cast("type[AnyConfig]", Command),
             args=arguments,
             prog="kofn",
             description="Games in which one global agent steers n local agents while seeing only k of them.",
         )
         return _run(config)
-    except (FileExistsError, FileNotFoundError, MemoryError, TypeError, ValueError) as error:
+    except (FileExistsError, FileNotFoundError, ImportError, MemoryError, TypeError, ValueError) as error:
         print(f"kofn: error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.errno in FULL:
+            print(f"kofn: error: no room to write ({error}); what is finished is kept: {AGAIN}", file=sys.stderr)
+        else:
+            print(f"kofn: error: {error}", file=sys.stderr)
+        return 1
 
 
-def _run(config: TrainConfig | EvaluateConfig | EnvsConfig) -> int:
+def _run(config: AnyConfig) -> int:
     if isinstance(config, TrainConfig):
         return _train(config)
+    if isinstance(config, SweepConfig):
+        return _sweep(config)
+    if isinstance(config, PlotConfig):
+        return _plot(config)
+    if isinstance(config, ReportConfig):
+        print(write_report(config.run))
+        return 0
     if isinstance(config, EvaluateConfig):
         return _evaluate(config)
     return _envs()
@@ -59,7 +85,25 @@ def _train(config: TrainConfig) -> int:
     print(text_table(EVALUATION_HEADER, [start, evaluation_row("trained", outcome.trained)]))
     print()
     print(outcome_lines(outcome.result))
+    if outcome.gap is not None:
+        print(f"Nash gap: either player could gain between {outcome.gap.lower:.3g} and {outcome.gap.upper:.3g}")
     print(f"written to {outcome.folder}: policies, history.csv, evaluation.csv, potential.png, occupancy.png")
+    return 0
+
+
+def _sweep(config: SweepConfig) -> int:
+    try:
+        result = run_sweep(config)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {sweep_command.resume_hint(sweep_folder(config))}", file=sys.stderr)
+        return INTERRUPTED
+    print(sweep_command.outcome_lines(result))
+    return 1 if result.failures else 0
+
+
+def _plot(config: PlotConfig) -> int:
+    for path in redraw(config.run):
+        print(path)
     return 0
 
 

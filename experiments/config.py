@@ -14,6 +14,8 @@ LEARNERS: dict[str, str] = {
 }
 """What `--learner` and a sweep's cells can train, by name."""
 
+EXCLUSIVE = "resume and overwrite exclude each other: one keeps the folder's run, the other replaces it"
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -30,7 +32,9 @@ class TrainConfig:
         resume: go on with an interrupted run in the folder.
         overwrite: replace a run that is in the folder.
         n_rollouts: rollouts of the final evaluation, on seeds the training never saw.
+        nash_gap: also bracket what either player could still gain by deviating (exact: few agents only).
         progress_bar: show a progress bar.
+        track: also log to Weights & Biases, to the project of this name (needs wandb).
         alternation: the alternating driver.
         global_learner: G-LEARN.
         local_learner: L-LEARN.
@@ -46,7 +50,9 @@ class TrainConfig:
     resume: bool = False
     overwrite: bool = False
     n_rollouts: int = 4000
+    nash_gap: bool = False
     progress_bar: bool = True
+    track: str | None = None
     alternation: AlternatingConfig = field(default_factory=AlternatingConfig)
     global_learner: GLearner = field(default_factory=GLearner)
     local_learner: LLearner = field(default_factory=LLearner)
@@ -57,9 +63,66 @@ class TrainConfig:
         integer("seed", self.seed, 0)
         integer("n_rollouts", self.n_rollouts, 2)
         if self.resume and self.overwrite:
-            raise ValueError(
-                "resume and overwrite exclude each other: one keeps the folder's run, the other replaces it"
-            )
+            raise ValueError(EXCLUSIVE)
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Train every combination of games, learners, k and seeds, side by side; a killed sweep goes on with --resume.
+
+    Args:
+        games: registered games (see `kofn envs`).
+        k: numbers of local agents seen (omitted: each game's default).
+        learner: learners, see `kofn train`.
+        seeds: number of seeds, counted from first_seed.
+        first_seed: the first seed.
+        n_agents: numbers of local agents (omitted: each game's default).
+        vary: FIELD=VALUE,VALUE,.. for any other setting of `kofn train`, e.g. alternation.eta=0.5,1.
+        max_cycles: steps per episode (omitted: the game's default).
+        n_rollouts: rollouts of the evaluation that ends each cell.
+        nash_gap: also bracket what either player could still gain by deviating (exact: few agents only).
+        folder: where cells, tables and figures go (omitted: runs/sweep-GAMES).
+        resume: go on with the sweep in the folder: finished cells are kept, and combinations it lacks are added.
+        overwrite: replace the sweep in the folder.
+        backend: "local" (processes of this machine) or "dask".
+        scheduler: address of a Dask scheduler (omitted: what Dask is configured for, or a cluster of this machine).
+        workers: local worker processes (omitted: one per core).
+        progress_bar: show progress.
+        track: also log to Weights & Biases, to the project of this name (needs wandb).
+        alternation: the alternating driver.
+        global_learner: G-LEARN.
+        local_learner: L-LEARN.
+    """
+
+    games: tyro.conf.Positional[tuple[str, ...]]
+    k: tuple[int, ...] = ()
+    learner: tuple[str, ...] = ("paper",)
+    seeds: int = 5
+    first_seed: int = 0
+    n_agents: tuple[int, ...] = ()
+    vary: tuple[str, ...] = ()
+    max_cycles: int | None = None
+    n_rollouts: int = 4000
+    nash_gap: bool = False
+    folder: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    backend: str = "local"
+    scheduler: str | None = None
+    workers: int | None = None
+    progress_bar: bool = True
+    track: str | None = None
+    alternation: AlternatingConfig = field(default_factory=AlternatingConfig)
+    global_learner: GLearner = field(default_factory=GLearner)
+    local_learner: LLearner = field(default_factory=LLearner)
+
+    def __post_init__(self) -> None:
+        """Validate what the cells do not."""
+        integer("seeds", self.seeds, 1)
+        if not self.games:
+            raise ValueError("games must name at least one game; see kofn envs")
+        if self.resume and self.overwrite:
+            raise ValueError(EXCLUSIVE)
 
 
 @dataclass(frozen=True)
@@ -86,3 +149,25 @@ class EvaluateConfig:
 @dataclass(frozen=True)
 class EnvsConfig:
     """List the registered games with their sizes and defaults."""
+
+
+@dataclass(frozen=True)
+class PlotConfig:
+    """Draw the figures of a run or a sweep again from its tables, without training.
+
+    Args:
+        run: folder written by `kofn train`, `kofn sweep` or `kofn reproduce`.
+    """
+
+    run: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write one self-contained HTML page on a run or a sweep: configuration, tables, figures, how to reproduce it.
+
+    Args:
+        run: folder written by `kofn train`, `kofn sweep` or `kofn reproduce`.
+    """
+
+    run: tyro.conf.Positional[Path]

@@ -1,31 +1,21 @@
-"""Figures of a run, drawn without global matplotlib state; the same data give the same bytes.
-
-Colours are those of Okabe and Ito, which remain distinct under colour blindness.
-"""
+"""Figures of one run, drawn without global matplotlib state."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kofn.agents import Proposal
-from kofn.envs.files import write_atomically
 from kofn.envs.model import Game
+from kofn.experiments.plots.save import BLUE, GREEN, GREY, ORANGE, VERMILLION, save_figure
 from kofn.experiments.trajectory import Trajectory, global_state_is_place
 
-BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "VERMILLION", "occupancy_figure", "potential_figure", "save_figure"]
+
 PLAYER_COLOURS = {"global": BLUE, "local": ORANGE}
 PLAYER_NAMES = {"global": "global agent (G-LEARN)", "local": "local agents (L-LEARN)"}
 VERDICT_MARKERS = {"accept": "o", "reject": "x", "overlap": "s"}
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically and without a date."""
-    FigureCanvasAgg(figure)  # attaches itself
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120, metadata={"Software": None}))
 
 
 def potential_figure(history: Sequence[Proposal], title: str) -> Figure:

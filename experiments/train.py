@@ -5,7 +5,9 @@
 | `config.json`, `history.csv`, `game.npz`, `*_policy.npz` | the model (`AlternatingMARL.load`) |
 | `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
 | `trajectory.csv` | one episode of the trained pair |
+| `nash_gap.csv` | with `--nash-gap`: what either player could still gain, at least and at most |
 | `potential.png`, `occupancy.png` | potential per proposal; where the agents were |
+| `tensorboard/` | the proposals once more, where TensorBoard is installed |
 """
 
 import csv
@@ -14,18 +16,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kofn.agents import AlternatingMARL, AlternatingResult, Evaluation, Proposal, evaluate
+from kofn.agents import AlternatingMARL, AlternatingResult, Evaluation, NashGap, Proposal, evaluate, nash_gap
 from kofn.envs import game_id
 from kofn.envs.files import write_text
+from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.registration import default_sizes
 from kofn.envs.streams import child
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
+from kofn.experiments.tracking import proposal_scalars, trackers
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
 from kofn.wrappers.factory import make_parallel
 
-REPORT_STREAM, TRAJECTORY_STREAM = 100, 101
+REPORT_STREAM, TRAJECTORY_STREAM, ACCURACY_STREAM, GAP_STREAM = range(100, 104)
 """Streams of the run's seed that the driver does not use."""
 
 
@@ -38,12 +42,14 @@ class TrainOutcome:
         result: outcome of the alternation.
         start: evaluation of the start pair (keep, uniform).
         trained: evaluation of the final pair, on the same random numbers.
+        gap: bracket of the Nash gap, where it was asked for.
     """
 
     folder: Path
     result: AlternatingResult
     start: Evaluation
     trained: Evaluation
+    gap: NashGap | None
 
 
 def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = None) -> TrainOutcome:
@@ -57,29 +63,42 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     folder = config.folder if config.folder is not None else default_folder(config, model)
     model = _open_folder(model, folder, config)
     model.save(folder)
+    record = trackers(folder, "", model.description(), project=config.track)
 
     def keep(proposal: Proposal) -> None:
         model.save(folder)
+        for tracker in record:
+            tracker.log(proposal_scalars(proposal), proposal.step)
         if on_proposal is not None:
             on_proposal(proposal)
 
-    result = model.learn(progress_bar=config.progress_bar, on_proposal=keep)
-    start, trained = _report(model, config)
+    try:
+        result = model.learn(progress_bar=config.progress_bar, on_proposal=keep)
+    finally:
+        for tracker in record:
+            tracker.close()
+    start, trained = evaluate_pairs(model, config)
     _write_report(folder, start, trained)
+    gap = bracket_gap(model) if config.nash_gap else None
+    if gap is not None:
+        write_text(folder / "nash_gap.csv", f"lower,upper\n{gap.lower!r},{gap.upper!r}\n")
     _draw(model, folder)
-    return TrainOutcome(folder=folder, result=result, start=start, trained=trained)
+    return TrainOutcome(folder=folder, result=result, start=start, trained=trained, gap=gap)
+
+
+def bracket_gap(model: AlternatingMARL) -> NashGap:
+    """What either player could still gain by deviating from the trained pair; raises TypeError without arrays."""
+    setting = model.setting
+    if not isinstance(setting.game, TabularGame):
+        raise TypeError(f"nash_gap needs a TabularGame; got {type(setting.game).__name__}")
+    pair = model.global_policy, model.local_policy
+    return nash_gap(setting.game, *pair, n_agents=setting.n_agents, seed=child(model.seed, GAP_STREAM))
 
 
 def build_model(config: TrainConfig) -> AlternatingMARL:
     """The untrained model of a configuration."""
-    defaults = default_sizes(config.game)
-    assert defaults is not None  # a registered name
-    env = make_parallel(
-        game=config.game,
-        k=config.k if config.k is not None else defaults.k,
-        n_agents=config.n_agents if config.n_agents is not None else defaults.n_agents,
-        max_cycles=config.max_cycles if config.max_cycles is not None else defaults.max_cycles,
-    )
+    sizes = resolved(config)
+    env = make_parallel(game=sizes.game, k=sizes.k, n_agents=sizes.n_agents, max_cycles=sizes.max_cycles)
     global_learner, local_learner = config.global_learner, config.local_learner
     if config.learner == "mean_field":
         global_learner = replace(global_learner, operator="rounded")
@@ -90,6 +109,18 @@ def build_model(config: TrainConfig) -> AlternatingMARL:
         global_learner=global_learner,
         local_learner=local_learner,
         seed=config.seed,
+    )
+
+
+def resolved(config: TrainConfig) -> TrainConfig:
+    """The configuration with the game's default sizes where it names none."""
+    defaults = default_sizes(config.game)
+    assert defaults is not None  # a registered name
+    return replace(
+        config,
+        k=config.k if config.k is not None else defaults.k,
+        n_agents=config.n_agents if config.n_agents is not None else defaults.n_agents,
+        max_cycles=config.max_cycles if config.max_cycles is not None else defaults.max_cycles,
     )
 
 
@@ -126,7 +157,7 @@ def _resume(model: AlternatingMARL, folder: Path) -> AlternatingMARL:
     return stored
 
 
-def _report(model: AlternatingMARL, config: TrainConfig) -> tuple[Evaluation, Evaluation]:
+def evaluate_pairs(model: AlternatingMARL, config: TrainConfig) -> tuple[Evaluation, Evaluation]:
     """Evaluate the start pair and the trained pair on the same, fresh random numbers."""
     setting = model.setting
 

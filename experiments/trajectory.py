@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,22 +49,52 @@ def record_rollout(
     seed: Seed,
 ) -> Trajectory:
     """Play one episode of `horizon` steps and record it."""
-    streams = Streams.from_seed(seed)
-    simulator = LumpedSimulator(game, n_agents)
-    simulator.reset(streams)
-    states, actions, counts = [], [], []
-    for _ in range(horizon):
-        seen = sample_without_replacement(streams.sampling, simulator.counts, global_policy.k)
-        action = global_policy.act(simulator.global_states, seen, streams.policy)
-        states.append(simulator.global_states)
-        actions.append(action)
-        counts.append(simulator.counts)
-        simulator.step(action, local_policy.table)
+    steps = list(_steps(global_policy, local_policy, LumpedSimulator(game, n_agents), horizon, seed))
+    states, actions, counts = zip(*steps, strict=True)
     return Trajectory(
         global_states=np.concatenate(states),
         global_actions=np.concatenate(actions),
         counts=np.concatenate(counts),
     )
+
+
+def _steps(
+    global_policy: GlobalPolicy,
+    local_policy: LocalPolicy,
+    simulator: LumpedSimulator,
+    horizon: int,
+    seed: Seed,
+) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
+    """Global states [B], global actions [B] and counts [B, s_l] of every step of B rollouts."""
+    streams = Streams.from_seed(seed)
+    simulator.reset(streams)
+    for _ in range(horizon):
+        seen = sample_without_replacement(streams.sampling, simulator.counts, global_policy.k)
+        action = global_policy.act(simulator.global_states, seen, streams.policy)
+        yield simulator.global_states, action, simulator.counts
+        simulator.step(action, local_policy.table)
+
+
+def mode_accuracy(
+    game: Game,
+    global_policy: GlobalPolicy,
+    local_policy: LocalPolicy,
+    n_agents: int,
+    *,
+    horizon: int,
+    n_rollouts: int,
+    seed: Seed,
+) -> float:
+    """Share of all steps at which the global agent stands in the most crowded local state (compare Figure 7).
+
+    Raises:
+        ValueError: the game's global states are not its local states.
+    """
+    if not global_state_is_place(game):
+        raise ValueError("the accuracy is that of a place; the game's global states must be its local states, by name")
+    simulator = LumpedSimulator(game, n_agents, n_populations=n_rollouts)
+    steps = _steps(global_policy, local_policy, simulator, horizon, seed)
+    return float(np.mean([(states == counts.argmax(axis=1)).mean() for states, _, counts in steps]))
 
 
 def global_state_is_place(game: Game) -> bool:

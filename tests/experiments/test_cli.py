@@ -45,7 +45,7 @@ def words(text: str) -> str:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def test_train_writes_the_run_folder_and_prints_the_outcome(capsys):

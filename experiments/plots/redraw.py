@@ -1,0 +1,146 @@
+"""`kofn plot RUN`: the figures of a run or a sweep, drawn again from its tables, without training.
+
+A sweep's figures lie in `figures/`, each as SVG, PDF and PNG, one set per game and number of agents.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from kofn.agents import AlternatingMARL
+from kofn.envs.files import naming_damage
+from kofn.envs.game import TabularGame
+from kofn.envs.registration import registered_game
+from kofn.experiments.figures import occupancy_figure, potential_figure
+from kofn.experiments.plots.against_k import accuracy_figure, bound_figure, gap_figure, return_figure
+from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, values
+from kofn.experiments.plots.episodes import heatmap_figure, histories_figure
+from kofn.experiments.plots.save import save_in_formats
+from kofn.experiments.reference.load import authors_returns, authors_seconds
+from kofn.experiments.sweeps.folder import SWEEP_FILE
+from kofn.experiments.trajectory import Trajectory
+
+FIGURES = "figures"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SweepTables:
+    """The tables of a sweep, as CSV has them."""
+
+    results: list[dict[str, str]]
+    timings: list[dict[str, str]]
+    history: list[dict[str, str]]
+    episodes: list[dict[str, str]]
+
+
+def read_tables(folder: Path) -> SweepTables:
+    """Read a sweep's tables; FileNotFoundError or ValueError name the file at fault."""
+    return SweepTables(
+        results=read_csv(folder / "results.csv"),
+        timings=read_csv(folder / "timings.csv"),
+        history=read_optional(folder / "history.csv"),
+        episodes=read_optional(folder / "episodes.csv"),
+    )
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's (rather than one run's)."""
+    return (folder / SWEEP_FILE).exists()
+
+
+def redraw(folder: Path) -> list[Path]:
+    """Draw the figures of a run or a sweep; returns the files.
+
+    Raises:
+        FileNotFoundError: neither is in the folder.
+        ValueError: a file is damaged, or nothing is finished yet.
+    """
+    if is_sweep(folder):
+        return redraw_sweep(folder)
+    if (folder / "history.csv").exists():
+        return redraw_run(folder)
+    raise FileNotFoundError(f"{folder} holds neither a run nor a sweep (no history.csv, no {SWEEP_FILE})")
+
+
+def redraw_run(folder: Path) -> list[Path]:
+    """Draw the two figures of `kofn train` from history.csv and trajectory.csv."""
+    model = AlternatingMARL.load(folder)
+    game = model.setting.game
+    title = f"{game.labels.title}, n = {model.setting.n_agents}, k = {model.setting.k}"
+    written = []
+    if model.history:
+        written += save_in_formats(potential_figure(model.history, title), folder, "potential")
+    path = folder / "trajectory.csv"
+    if path.exists():
+        with naming_damage(path):
+            trajectory = read_trajectory(read_csv(path))
+        written += save_in_formats(occupancy_figure(trajectory, game, title), folder, "occupancy")
+    if not written:
+        raise ValueError(f"{folder} has no finished proposal yet; run kofn train with --resume")
+    return written
+
+
+def read_trajectory(lines: Sequence[Row]) -> Trajectory:
+    """A trajectory from the lines of `trajectory_csv`; the counts stand after the column "mode"."""
+    first_count = list(lines[0]).index("mode") + 1
+    return Trajectory(
+        global_states=np.array([int(line["global_state"]) for line in lines]),
+        global_actions=np.array([int(line["global_action"]) for line in lines]),
+        counts=np.array([[int(cell) for cell in list(line.values())[first_count:]] for line in lines]),
+    )
+
+
+def redraw_sweep(folder: Path) -> list[Path]:
+    """Draw every figure that the tables allow; returns the files.
+
+    Raises:
+        FileNotFoundError, ValueError: a table is missing, empty or damaged.
+    """
+    tables = read_tables(folder)
+    if not tables.results:
+        raise ValueError(f"{folder / 'results.csv'} has no finished cell yet; run the sweep with --resume")
+    written = []
+    for name, figure in sweep_figures(tables):
+        written += save_in_formats(figure, folder / FIGURES, name)
+    return written
+
+
+def sweep_figures(tables: SweepTables) -> Iterator[tuple[str, Figure]]:
+    """Names and figures, one set per game and number of agents."""
+    for game in distinct(tables.results, "game"):
+        of_game = [row for row in tables.results if row["game"] == game]
+        for n_agents in distinct(of_game, "n_agents"):
+            rows = [row for row in of_game if row["n_agents"] == n_agents]
+            suffix = game if len(distinct(of_game, "n_agents")) == 1 else f"{game}_n{n_agents}"
+            for name, figure in _figures(game, rows, tables):
+                yield f"{name}_{suffix}", figure
+
+
+def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tuple[str, Figure]]:
+    game = registered_game(name)
+    cells = {row["cell"] for row in rows}
+    title = f"{game.labels.title}, n = {rows[0]['n_agents']}"
+    timings = [row for row in tables.timings if row["cell"] in cells]
+    reference = (authors_returns(name), authors_seconds(name)) if _at_reference_sizes(rows) else (None, None)
+    yield "return", return_figure(rows, timings, title, *reference)
+    if len(values(rows, "mode_accuracy")):
+        yield "accuracy", accuracy_figure(rows, title)
+    if len(values(rows, "gap_upper")):
+        yield "gap", gap_figure(rows, title)
+        if isinstance(game, TabularGame):
+            yield "bound", bound_figure(rows, game, title)
+    history = histories_figure(rows, tables.history, title)
+    if history is not None:
+        yield "potential", history
+    heatmap = heatmap_figure(rows, tables.episodes, game, title)
+    if heatmap is not None:
+        yield "heatmap", heatmap
+
+
+def _at_reference_sizes(rows: Sequence[Row]) -> bool:
+    """Whether the sweep plays the sizes that the authors' figures were measured at."""
+    sizes = {"warehouse_dispatch": ("1000", "100"), "cluster_line": ("500", "50")}
+    return all(sizes.get(row["game"]) == (row["n_agents"], row["max_cycles"]) for row in rows)

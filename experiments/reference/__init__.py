@@ -1,0 +1,1 @@
+"""Figures measured from the papers' own public code; each JSON file says how."""

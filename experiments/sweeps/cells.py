@@ -1,0 +1,128 @@
+"""One cell of a sweep: train a configuration, play what was learned, and say what was found in plain values.
+
+Everything but the timing is a function of the configuration. Cells with the same seed are evaluated on the same random
+numbers, whatever their learner or k, so that their differences are paired.
+"""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from kofn.agents import AlternatingMARL, AlternatingResult
+from kofn.envs.streams import child
+from kofn.experiments.config import TrainConfig
+from kofn.experiments.sweeps.threads import threads_in_use, use_one_thread
+from kofn.experiments.train import ACCURACY_STREAM, TRAJECTORY_STREAM, bracket_gap, build_model, evaluate_pairs
+from kofn.experiments.trajectory import global_state_is_place, mode_accuracy, record_rollout
+
+ACCURACY_ROLLOUTS = 500
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CellOutcome:
+    """What a cell found, as JSON values.
+
+    Attributes:
+        row: its line in results.csv, without the settings.
+        timing: its line in timings.csv; the only part that differs between runs.
+        history: one object per proposal.
+        episode: one episode of the trained pair, column name -> values; empty where none was recorded.
+    """
+
+    row: dict[str, Any]
+    timing: dict[str, Any]
+    history: list[dict[str, Any]]
+    episode: dict[str, Any]
+
+
+def run_cell(config: TrainConfig) -> CellOutcome:
+    """Train, evaluate and measure one configuration."""
+    began, began_cpu = time.perf_counter(), time.process_time()
+    model = build_model(config)
+    result = model.learn()
+    trained, trained_cpu = time.perf_counter(), time.process_time()
+    row = {**_returns(model, config, result), **_accuracy(model), **_gap(model, config)}
+    timing = {
+        "train_seconds": trained - began,
+        "train_cpu_seconds": trained_cpu - began_cpu,
+        "evaluate_seconds": time.perf_counter() - trained,
+        "threads": threads_in_use(),
+        "worker": f"{socket.gethostname()}:{os.getpid()}",
+    }
+    return CellOutcome(row=row, timing=timing, history=_history(result), episode=_episode(model))
+
+
+def run_in_worker(run: Any, config: TrainConfig) -> CellOutcome:
+    """What a worker is asked to do."""
+    use_one_thread()
+    outcome: CellOutcome = run(config)
+    return outcome
+
+
+def _returns(model: AlternatingMARL, config: TrainConfig, result: AlternatingResult) -> dict[str, Any]:
+    start, trained = evaluate_pairs(model, config)
+    return {
+        "return": trained.mean,
+        "standard_error": trained.standard_error,
+        "start_return": start.mean,
+        "potential": result.potential,
+        "n_proposals": result.n_iterations,
+        "n_accepted": sum(proposal.verdict == "accept" for proposal in result.history),
+        "converged": result.converged,
+    }
+
+
+def _accuracy(model: AlternatingMARL) -> dict[str, Any]:
+    setting = model.setting
+    if not global_state_is_place(setting.game):
+        return {"mode_accuracy": None}
+    accuracy = mode_accuracy(
+        setting.game,
+        model.global_policy,
+        model.local_policy,
+        setting.n_agents,
+        horizon=setting.max_cycles,
+        n_rollouts=ACCURACY_ROLLOUTS,
+        seed=child(model.seed, ACCURACY_STREAM),
+    )
+    return {"mode_accuracy": accuracy}
+
+
+def _gap(model: AlternatingMARL, config: TrainConfig) -> dict[str, Any]:
+    if not config.nash_gap:
+        return {"gap_lower": None, "gap_upper": None}
+    gap = bracket_gap(model)
+    return {"gap_lower": gap.lower, "gap_upper": gap.upper}
+
+
+def _history(result: AlternatingResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "step": proposal.step,
+            "player": proposal.player,
+            "potential": proposal.potential,
+            "proposed_potential": proposal.proposed_potential,
+            "standard_error": proposal.standard_error,
+            "verdict": proposal.verdict,
+        }
+        for proposal in result.history
+    ]
+
+
+def _episode(model: AlternatingMARL) -> dict[str, Any]:
+    setting = model.setting
+    trajectory = record_rollout(
+        setting.game,
+        model.global_policy,
+        model.local_policy,
+        setting.n_agents,
+        horizon=setting.max_cycles,
+        seed=child(model.seed, TRAJECTORY_STREAM),
+    )
+    return {
+        "global_state": trajectory.global_states.tolist(),
+        "global_action": trajectory.global_actions.tolist(),
+        "counts": trajectory.counts.tolist(),
+    }

@@ -1,0 +1,71 @@
+"""Cells: every combination once, named by what fixes their outcome."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kofn.experiments.config import SweepConfig, TrainConfig
+from kofn.experiments.sweep_command import parse_vary, sweep_tasks
+from kofn.experiments.sweeps.grid import cell_hash, describe, grid, varied_fields
+
+BASE = TrainConfig(game="formation")
+
+
+def test_a_grid_is_every_combination_the_last_field_fastest():
+    tasks = grid(BASE, {"k": [1, 2], "alternation.eta": [0.5, None], "seed": range(2)})
+    found = [(task.k, task.alternation.eta, task.seed) for task in tasks]
+    assert found == [(k, eta, seed) for k in (1, 2) for eta in (0.5, None) for seed in (0, 1)]
+    assert varied_fields([describe(task) for task in tasks]) == ["alternation.eta"]
+
+
+def test_the_hash_names_what_fixes_the_outcome_and_nothing_else():
+    name = cell_hash(describe(BASE))
+    assert cell_hash(describe(replace(BASE, k=5, n_agents=14))) == name  # the game's defaults, written out
+    assert cell_hash(describe(replace(BASE, folder=Path("elsewhere"), progress_bar=False))) == name
+    for changed in (replace(BASE, seed=1), replace(BASE, k=4), replace(BASE, n_rollouts=100)):
+        assert cell_hash(describe(changed)) != name
+
+
+def test_the_command_line_makes_a_cell_per_combination():
+    config = SweepConfig(
+        games=("formation", "gaussian_squeeze"), k=(1, 2), seeds=2, first_seed=5, vary=("alternation.eta=0.5,1",)
+    )
+    tasks = sweep_tasks(config)
+    assert len({cell_hash(describe(task)) for task in tasks}) == len(tasks) == 2 * 2 * 2 * 2
+    assert {task.seed for task in tasks} == {5, 6}
+    assert {task.alternation.eta for task in tasks} == {0.5, 1}
+
+
+def test_values_on_the_command_line_are_read_as_json_or_text():
+    assert parse_vary(("a.b=1,2.5,true,null", "c=exact")) == {"a.b": [1, 2.5, True, None], "c": ["exact"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kay": [1]}, r"field must be one of 'game', 'k', .*got 'kay'"),
+        ({"alternation.etta": [1]}, "did you mean 'alternation.eta'"),
+        ({"folder": ["x"]}, "field must be one of"),
+        ({"k": []}, "k needs at least one value"),
+        ({"learner": ["papper"]}, "learner must be one of .*did you mean 'paper'"),
+        ({"alternation.eta": [-1]}, "eta must be positive"),
+    ],
+)
+def test_a_grid_refuses_unknown_fields_and_bad_values(values, message):
+    with pytest.raises(ValueError, match=message):
+        grid(BASE, values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [(("alternation.eta",), "vary must be FIELD=VALUE"), (("a=1", "a=2"), "vary names a twice")],
+)
+def test_settings_to_vary_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        parse_vary(settings)
+
+
+def test_an_unknown_game_is_refused_before_anything_starts():
+    with pytest.raises(ValueError, match="did you mean 'formation'"):
+        sweep_tasks(SweepConfig(games=("formatoin",)))
