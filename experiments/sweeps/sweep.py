@@ -54,7 +54,7 @@ class SweepResult:
     damaged: dict[str, str]
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class _Run:
     """The state of a running sweep."""
 
@@ -122,15 +122,7 @@ def sweep(
         with SweepProgress(len(configs), done, show=progress_bar) as progress:
             for path in found.damaged:
                 progress.note(f"damaged, its cell is run again: {path}")
-            state = _Run(
-                folder=folder,
-                cells=cells,
-                configs=configs,
-                finished=found.cells,
-                run=run,
-                progress=progress,
-                on_cell=on_cell,
-            )
+            state = _Run(folder, cells, configs, found.cells, run, progress, on_cell)
             try:
                 with one_thread_here():
                     _run_pending(state, executor)
