@@ -26,20 +26,13 @@ import numpy.typing as npt
 from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse.linalg import LinearOperator, gmres
 
+from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
 from kofn.agents.observation_channel import lift, project
-from kofn.agents.operators import (
-    MAX_DENSE_BYTES,
-    Kernel,
-    dense_kernels_fit,
-    exact_kernel,
-    expected_next,
-    induced_reward,
-    induced_transition,
-)
+from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
+from kofn.envs.population import enumerate_histograms, rank_histograms
 
 RELATIVE_TOLERANCE = 1e-12
 """Residual of the linear systems relative to their right-hand side (GMRES)."""
@@ -77,7 +70,7 @@ class LumpedChain:
         """The chain with exact kernels.
 
         Raises:
-            ValueError: they do not fit into memory.
+            ValueError: they take too long.
         """
         kernels = deployed_kernels(game, local_policy, n_agents)
         return cls(game, global_policy, local_policy, kernels, n_agents)
@@ -213,16 +206,16 @@ def _solve(apply: Callable[[FloatArray], FloatArray], right: FloatArray, discoun
     return np.asarray(solution).reshape(right.shape)
 
 
-def deployed_kernels(game: TabularGame, local_policy: LocalPolicy, n_agents: int) -> list[FloatArray]:
-    """Exact laws of the next histogram of all n agents, one dense [histogram, histogram'] per global state.
+def deployed_kernels(game: TabularGame, local_policy: LocalPolicy, n_agents: int) -> Sequence[Kernel]:
+    """Exact laws of the next histogram of all n agents, one per global state.
 
     Raises:
-        ValueError: they do not fit into memory.
+        ValueError: an expectation takes too long.
     """
-    if not dense_kernels_fit(game.n_global_states, game.n_local_states, n_agents):
-        gigabytes = game.n_global_states * n_histograms(n_agents, game.n_local_states) ** 2 * 8 / 2**30
+    products = exact_products(game, n_agents)
+    if products > MAX_PRODUCTS:
         raise ValueError(
-            f"exact values need {gigabytes:.1f} GiB of kernels at n_agents={n_agents}, more than "
-            f"{MAX_DENSE_BYTES / 2**30:.0f}; evaluate(...) estimates values at any n_agents"
+            f"exact values take {products:.1e} products per step of the chain at n_agents={n_agents}, more than "
+            f"{MAX_PRODUCTS:.1e}; evaluate(...) estimates values at any n_agents"
         )
-    return [exact_kernel(transition, n_agents) for transition in induced_transition(game, local_policy)]
+    return exact_operators(induced_transition(game, local_policy), n_agents)

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from kofn.agents.symmetric_power.power import SymmetricPower
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import LocalPolicy
@@ -39,8 +40,8 @@ from kofn.envs.population import (
     sample_multinomial,
 )
 
-Kernel = FloatArray | sparse.csr_array
-"""Row-stochastic matrix over histograms in rank order, [histogram, histogram']."""
+Kernel = FloatArray | sparse.csr_array | SymmetricPower
+"""Row-stochastic matrix over histograms in rank order, [histogram, histogram'], or what applies one and its `.T`."""
 
 
 class Expectation(Protocol):
@@ -51,11 +52,10 @@ class Expectation(Protocol):
 
 
 MAX_DENSE_BYTES = 2 * 2**30
-"""Dense kernels of all global states together must stay below this (k = 18 on the 5-zone warehouse)."""
+"""Dense kernels of all global states together must stay below this."""
 
 AUTO_DENSE_BYTES = 2**29
-"""Above this, sampled kernels are faster and the default (exact up to k = 14 on the 5-zone warehouse)."""
-
+"""Above this, sampled kernels are faster than dense ones and the default where no other exact operator is to be had."""
 
 POOL_STRETCHES = 64
 """Size of the pool behind a sampled kernel, in stretches of `n_samples` draws."""

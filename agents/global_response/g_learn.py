@@ -18,13 +18,15 @@ one fixed point, and value iteration stops on the span certificate of `kofn.agen
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Unpack
 
 import numpy as np
 
+from kofn.agents.exact_operator import exact_operators
 from kofn.agents.global_response.g_learn_config import GLearnConfig, GLearnOptions
 from kofn.agents.global_response.g_learn_plan import (
     MAX_TABLE_ENTRIES,
@@ -39,8 +41,9 @@ from kofn.agents.global_response.g_learn_theory import GLearnTheory, theory_of
 from kofn.agents.global_response.oracle_operator import OracleSurrogate
 from kofn.agents.global_response.surrogate import Ahead, Surrogate, TabularSurrogate
 from kofn.agents.global_response.tuples import expand, sorted_positions
-from kofn.agents.operators import Kernel, backed_up, exact_kernel, induced_transition, sampled_kernel
+from kofn.agents.operators import Kernel, backed_up, induced_transition, sampled_kernel
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
+from kofn.agents.symmetric_power.power import UnstablePowerError
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
@@ -141,8 +144,16 @@ def g_learn(
     reward_rng = np.random.default_rng(child(root, REWARD_STREAM))
     rewards = surrogate.rewards(settings.reward_samples, plan.n_samples, reward_rng)
     table = expand(rewards.values, k, game.n_local_states) if plan.solves_tuples else rewards.values
-    ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
-    fixed_point = _solve(ahead, table, game.discount, plan, settings.tolerance)
+    try:
+        ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
+        fixed_point = _solve(ahead, table, game.discount, plan, settings.tolerance)
+    except UnstablePowerError as error:
+        if settings.operator == "exact":
+            raise
+        warnings.warn(f"operator='monte_carlo' is used, as no exact one is accurate: {error}", stacklevel=2)
+        plan = make_plan(game, k, replace(settings, operator="monte_carlo"))
+        ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
+        fixed_point = _solve(ahead, table, game.discount, plan, settings.tolerance)
     q_values, tuple_q_values = _tables(fixed_point.values, game, k, plan)
     return GLearnResult(
         policy=greedy_policy(q_values, game, k),
@@ -198,7 +209,7 @@ def surrogate_kernels(
     """One kernel over histograms of k agents per global state: exact for `n_samples` = 0, otherwise sampled."""
     transitions = induced_transition(game, local_policy)
     if n_samples == 0:
-        return [exact_kernel(transition, k) for transition in transitions]
+        return exact_operators(transitions, k)
     return [sampled_kernel(transition, k, n_samples, rng) for transition in transitions]
 
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from kofn.agents.bounds.bellman import Regime, iterations_for, samples_for
 from kofn.agents.bounds.truncation import truncation_horizon
+from kofn.agents.exact_operator import MAX_PRODUCTS, exact_products
 from kofn.agents.global_response.g_learn_config import GLearnConfig
 from kofn.agents.global_response.tuples import tuples_preferred
-from kofn.agents.operators import AUTO_DENSE_BYTES, POOL_STRETCHES, dense_kernels_fit
+from kofn.agents.operators import POOL_STRETCHES
 from kofn.envs.arrays import integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
@@ -98,20 +99,25 @@ def _operator(
     return "exact" if choose_operator(game, k, settings.operator) == "exact" else "monte_carlo"
 
 
-def choose_operator(game: Sizes, k: int, operator: Operator) -> Operator:
-    """The operator over histograms, exact or monte_carlo, after checking that its tables fit into memory."""
+def choose_operator(game: Sizes, k: int, operator: Operator, cheap: int = MAX_PRODUCTS) -> Operator:
+    """The operator over histograms, exact or monte_carlo, after checking that its tables fit into memory.
+
+    Args:
+        game: the game.
+        k: number of agents.
+        operator: what was asked for; "auto" is exact where a sweep takes at most `cheap` products.
+        cheap: at most `MAX_PRODUCTS`.
+    """
     one_of("operator", operator, OPERATORS)
     columns = check_table(game, k)
-    fits = dense_kernels_fit(game.n_global_states, game.n_local_states, k)
-    if operator == "exact" and not fits:
-        gigabytes = game.n_global_states * columns**2 * 8 / 2**30
+    products = exact_products(game, k)
+    if operator == "exact" and products > MAX_PRODUCTS:
         raise ValueError(
-            f"operator='exact' needs {gigabytes:.1f} GiB of kernels at k={k} ({columns} histograms); "
-            "use operator='monte_carlo' or a smaller k"
+            f"operator='exact' takes {products:.1e} products per sweep at k={k} ({columns} histograms), more than "
+            f"{MAX_PRODUCTS:.1e}; use operator='monte_carlo' or a smaller k"
         )
     if operator == "auto":
-        small = dense_kernels_fit(game.n_global_states, game.n_local_states, k, AUTO_DENSE_BYTES)
-        return "exact" if small else "monte_carlo"
+        return "exact" if products <= cheap else "monte_carlo"
     return operator
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from kofn.agents.exact_operator import exact_operators
 from kofn.agents.global_response.averaged_operator import RewardTable, TabularPayments, averaged_reward
 from kofn.agents.global_response.g_learn_plan import GLearnPlan
 from kofn.agents.global_response.rounded import rounded_kernel
@@ -19,7 +20,6 @@ from kofn.agents.global_response.tuples import TupleKernel, sampled_tuple_succes
 from kofn.agents.operators import (
     Expectation,
     averaging_kernel,
-    exact_kernel,
     induced_transition,
     look_ahead,
     paired_look_ahead,
@@ -85,7 +85,7 @@ class TabularSurrogate:
         elif plan.as_tuples:
             kernels = [TupleKernel(law, self.k) for law in laws]
         else:
-            kernels = [exact_kernel(law, self.k) for law in laws]
+            kernels = exact_operators(laws, self.k)
         return partial(look_ahead, kernels=kernels, global_transition=self.game.global_transition)
 
     def _global_samples(self, n_samples: int, rng: np.random.Generator) -> IntArray:

@@ -14,8 +14,9 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
+from kofn.agents.exact_operator import exact_operator
 from kofn.agents.lumped_chain import LumpedChain
-from kofn.agents.operators import Kernel, exact_kernel, induced_transition, sampled_kernel
+from kofn.agents.operators import Kernel, induced_transition, sampled_kernel
 from kofn.envs.game import TabularGame
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -91,7 +92,7 @@ def _build_kernel(
 ) -> Kernel:
     law = np.frombuffer(law_bytes).reshape(n_states, n_states)
     if n_samples == 0:
-        return exact_kernel(law, n_agents)
+        return exact_operator(np.array(law), n_agents)
     rng = np.random.default_rng(child(seed, KERNEL_STREAM, s_g))
     return sampled_kernel(law, n_agents, n_samples, rng)
 

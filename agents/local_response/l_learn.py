@@ -34,6 +34,9 @@ from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.streams import Seed, child, seed_sequence
 
+CHEAP_PRODUCTS = 2**25
+"""Products per step of the chain of N agents up to which "auto" is exact: a response takes a thousand steps or so."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LLearnResult:
@@ -165,7 +168,7 @@ def check_l_learn(game: Game, n_agents: int, config: LLearnConfig) -> str:
     if not method.uses_kernels:
         return "exact"
     try:
-        return choose_operator(game, n_agents, config.operator)
+        return choose_operator(game, n_agents, config.operator, CHEAP_PRODUCTS)
     except ValueError as error:
         if config.n_agents is None:
             raise

@@ -117,7 +117,7 @@ def test_same_pair_compares_tables(random_game: Games, pair: Pairs) -> None:
 
 def test_exact_evaluation_of_too_many_agents_is_refused(warehouse3: TabularGame) -> None:
     model = AlternatingMARL(setting_of(warehouse3, 1000), AlternatingConfig(evaluation="exact"), seed=0)
-    with pytest.raises(ValueError, match="GiB of kernels at n_agents=1000"):
+    with pytest.raises(ValueError, match="products per step of the chain at n_agents=1000"):
         model.learn()
 
 

@@ -95,7 +95,7 @@ def test_same_seed_same_gap(random_game: Games, random_local: LocalPolicies, ran
         ({"n_restarts": -1}, "n_restarts must be"),
         ({"k": 3}, "k must be the number of agents the global policy observes, 2; got 3"),
         ({"n_agents": 1}, "observes k=2 agents, more than n_agents=1"),
-        ({"n_agents": 1000}, "GiB of kernels at n_agents=1000"),
+        ({"n_agents": 1000}, "products per step of the chain at n_agents=1000"),
     ],
 )
 def test_bad_arguments_are_refused(warehouse3: TabularGame, options: dict[str, int], message: str) -> None:

@@ -266,21 +266,17 @@ def test_shifted_rewards_shift_the_values_only(random_game: Games, random_local:
 
 
 def test_auto_takes_the_exact_operator_while_it_is_cheap() -> None:
-    """5 local and 5 global states: dense kernels take up to 512 MiB until k = 14, and could be had until k = 18."""
+    """5 local and 5 global states: a sweep takes 5 * 4 C(k+4, 4) (k+5) 8 products, more than 2^34 from k = 74 on."""
     game = warehouse()
-    assert [choose_operator(game, k, "auto") for k in (1, 14, 15, 30)] == [
-        "exact",
-        "exact",
-        "monte_carlo",
-        "monte_carlo",
-    ]
-    assert choose_operator(game, 18, "exact") == "exact"
-    with pytest.raises(ValueError, match=r"needs 2\.9 GiB of kernels at k=19"):
-        choose_operator(game, 19, "exact")
+    chosen = [choose_operator(game, k, "auto") for k in (1, 30, 73, 74)]
+    assert chosen == ["exact", "exact", "exact", "monte_carlo"]
+    assert choose_operator(game, 73, "exact") == "exact"
+    with pytest.raises(ValueError, match=r"takes 1\.8e\+10 products per sweep at k=74"):
+        choose_operator(game, 74, "exact")
     uniform = LocalPolicy.named("uniform", game)
     assert g_learn(game, uniform, k=2, max_iterations=1).operator == "exact"
-    large = g_learn(game, uniform, k=19, n_samples=1, max_iterations=1, seed=0)
-    assert (large.operator, large.n_samples) == ("monte_carlo", 1)
+    sampled = g_learn(game, uniform, k=19, operator="monte_carlo", n_samples=1, max_iterations=1, seed=0)
+    assert (sampled.operator, sampled.n_samples) == ("monte_carlo", 1)
 
 
 @pytest.mark.parametrize(
@@ -290,9 +286,9 @@ def test_auto_takes_the_exact_operator_while_it_is_cheap() -> None:
         ({"k": 2.5}, TypeError, r"k must be an integer; got 2\.5"),
         ({"k": True}, TypeError, "k must be an integer; got True"),
         (
-            {"k": 25, "operator": "exact"},
+            {"k": 80, "operator": "exact"},
             ValueError,
-            r"operator='exact' needs 21\.0 GiB of kernels at k=25 \(23751 histograms\); use operator='monte_carlo'",
+            r"operator='exact' takes \S+ products per sweep at k=80 \(1929501 histograms\), more than 1\.7e\+10; use",
         ),
         ({"k": 1000}, ValueError, r"k=1000 needs a table of \d+ entries .* use a smaller k"),
         ({"k": 2, "seed": -1}, ValueError, "seed must be a nonnegative integer"),

@@ -245,14 +245,14 @@ def respond(**options: Any) -> LLearnResult:
         ({"method": "ucfh_obs"}, ValueError, "method must be one of 'shared_cpi', .*, 'ucfh'; got 'ucfh_obs'"),
         ({"operator": "rounded"}, ValueError, "operator must be one of 'auto', 'exact', 'monte_carlo'"),
         (
-            {"k": 25, "operator": "exact"},
+            {"k": 80, "operator": "exact"},
             ValueError,
-            r"needs 21\.0 GiB of kernels at k=25 .* use operator='monte_carlo'",
+            r"takes 2\.6e\+10 products per sweep at k=80 .* use operator='monte_carlo'",
         ),
         (
-            {"n_agents": 25, "operator": "exact"},
+            {"n_agents": 80, "operator": "exact"},
             ValueError,
-            r"with a population of n_agents=25 as k: .* needs 21\.0 GiB of kernels at k=25",
+            r"with a population of n_agents=80 as k: .* takes 2\.6e\+10 products per sweep at k=80",
         ),
         ({"n_agents": 1}, ValueError, "observes k=2 agents, more than n_agents=1"),
         ({"n_agents": 0}, ValueError, "n_agents must be at least 1; got 0"),
@@ -389,8 +389,7 @@ def test_learner_passes_its_settings_on(random_game: Games, random_global: Globa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"operator": "exact"}, "GiB of kernels at k=30"),
-        ({"operator": "exact", "n_agents": 40}, "with a population of n_agents=40 as k: .* GiB of kernels at k=40"),
+        ({"operator": "exact", "n_agents": 80}, "with a population of n_agents=80 as k: .* products per sweep at k=80"),
         ({"method": "exhaustive"}, "at most 20000 maps"),
         ({"method": "ucfh", "n_agents": 30}, "takes chains of at most 10000"),
     ],

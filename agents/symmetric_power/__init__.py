@@ -1,0 +1,1 @@
+"""Laws of the next histogram of many agents, applied without forming their kernel."""

@@ -1,0 +1,166 @@
+r"""K^{(x)k}, the law of the next histogram of k agents that move independently by K, as an operator.
+
+    (K^{(x)k} V)(c) = E[V(c')],      c' = sum_x Multinomial(c_x, K_x),
+
+applied by shears (`factorisation`, `shears`): about S^2 of them, each |Hist_k| (k/S + 1) products per column, where the
+dense kernel takes |Hist_k|^2. Rounding errors are at most
+
+    bound = eps (number of shears + S) k g^k          (g the growth of the factorisation)
+
+times max |V|, and in general far smaller. So where the bound does not do, a probe decides: the products
+
+    V_t(c) = prod_x t_x^{c_x}      have the image      (K^{(x)k} V_t)(c) = prod_x (K t)_x^{c_x},
+
+which is known at every histogram without any kernel. With t_x = +-exp(-u/k), 0 <= u < 1, such V are of order 1 and
+change sign from one histogram to the next. Where the probe fails too, `symmetric_power` refuses.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from kofn.agents.symmetric_power.factorisation import Shears, factorise
+from kofn.agents.symmetric_power.shears import (
+    LANES,
+    apply_shears,
+    binomial_weights,
+    permuted,
+    put_permuted,
+    rank_terms,
+)
+from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.population import enumerate_histograms, n_histograms
+
+TOLERANCE = 1e-11
+"""Error, relative to max |V|, up to which an operator is trusted."""
+
+ENOUGH = 1e-12
+"""A bound on the error below which no better orders of elimination are sought."""
+
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it modulo 1 fill the unit interval evenly."""
+
+ALIGNMENT = 64
+"""A row of LANES numbers in one line of the cache."""
+
+
+class UnstablePowerError(FloatingPointError):
+    """No order of elimination gives an accurate product of shears."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SymmetricPower:
+    """K^{(x)k}: `power @ columns` are expectations [histogram, column], `power.T @ columns` moves weights.
+
+    Attributes:
+        transition: K, float [s_l, s_l'].
+        n_agents: k.
+        shears: the factorisation of K.
+        adjoint: whether this is the adjoint.
+        error: bound on the error of expectations relative to max |V|, or, where that is too large, the probe's error.
+    """
+
+    transition: FloatArray
+    n_agents: int
+    shears: Shears
+    adjoint: bool = False
+    error: float = float("nan")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Histograms, twice."""
+        size = n_histograms(self.n_agents, len(self.transition))
+        return size, size
+
+    @cached_property
+    def T(self) -> "SymmetricPower":  # noqa: N802  # as numpy calls it
+        """The adjoint."""
+        return replace(self, adjoint=not self.adjoint)
+
+    def __matmul__(self, columns: FloatArray) -> FloatArray:
+        """Expectations of functions of the next histogram (of the adjoint: weights moved on), [histogram, column]."""
+        if columns.shape[0] != self.shape[0]:
+            raise ValueError(
+                f"columns must have one row per histogram, {self.shape[0]} of them; got shape {list(columns.shape)}"
+            )
+        given = np.ascontiguousarray(columns.reshape(len(columns), -1), dtype=np.float64)
+        found = np.empty_like(given)
+        values = _aligned_rows(len(given))
+        before, after, pairs, weights = self._program
+        for first in range(0, given.shape[1], LANES):
+            permuted(given, first, before, self._terms, values)
+            apply_shears(values, self._terms, pairs, weights, self.adjoint)
+            put_permuted(values, first, after, self._terms, found)
+        return found.reshape(columns.shape)
+
+    def toarray(self) -> FloatArray:
+        """The dense kernel."""
+        return self @ np.eye(self.shape[0])
+
+    @cached_property
+    def _terms(self) -> IntArray:
+        return rank_terms(self.n_agents, len(self.transition))
+
+    @cached_property
+    def _program(self) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+        """Permutations of states before and after, shears (a, b), and their weights."""
+        shears = self.shears
+        pairs = np.stack([shears.sources, shears.targets], axis=1)
+        weights = binomial_weights(shears.stay, shears.move, self.n_agents)
+        if not self.adjoint:
+            return np.argsort(shears.columns), shears.rows, pairs, weights
+        backwards = np.ascontiguousarray(weights[::-1].swapaxes(1, 2))
+        return np.argsort(shears.rows), shears.columns, np.ascontiguousarray(pairs[::-1]), backwards
+
+
+def _aligned_rows(size: int) -> FloatArray:
+    """Zeros [size, LANES], every row in one line of the cache."""
+    spare = ALIGNMENT // 8
+    block = np.zeros(size * LANES + spare)
+    offset = (-block.ctypes.data // 8) % spare
+    return block[offset : offset + size * LANES].reshape(size, LANES)
+
+
+def symmetric_power(transition: FloatArray, k: int) -> SymmetricPower:
+    """K^{(x)k} for a row-stochastic `transition` [s_l, s_l'] and k >= 1.
+
+    Raises:
+        UnstablePowerError: its error exceeds 1e-11 of max |V|.
+    """
+    n_states = len(transition)
+    per_growth = np.finfo(np.float64).eps * (n_states**2 + n_states) * k
+    shears = factorise(transition, enough=max(1.0, (ENOUGH / per_growth) ** (1 / k)))
+    # The logarithm, because g^k may overflow.
+    exponent = np.log(per_growth) + k * np.log(shears.growth)
+    power = SymmetricPower(transition=transition, n_agents=k, shears=shears, error=float(np.exp(min(exponent, 0.0))))
+    if power.error > TOLERANCE:
+        power = replace(power, error=probe(power))
+    if not power.error <= TOLERANCE:
+        raise UnstablePowerError(
+            f"shears must reproduce products of powers within {TOLERANCE}; their error is {power.error:.1e} for "
+            f"{k} agents and growth {shears.growth:.3f}"
+        )
+    return power
+
+
+def probe(power: SymmetricPower) -> float:
+    """Largest error at any histogram for LANES products of powers of order 1."""
+    k, n_states = power.n_agents, len(power.transition)
+    steps = np.arange(1, LANES * n_states + 1).reshape(LANES, n_states)
+    signs = np.where((steps * GOLDEN) % 1 < 0.5, 1.0, -1.0)
+    bases = signs * np.exp(-((steps * GOLDEN**2) % 1) / k)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = power @ _products(bases, k)
+        error = np.abs(moved - _products(bases @ power.transition.T, k)).max()
+    return float(error) if np.isfinite(error) else float("inf")
+
+
+def _products(bases: FloatArray, k: int) -> FloatArray:
+    """prod_x t_x^{c_x}, float [histogram, t], of bases [t, x]."""
+    counts = enumerate_histograms(k, bases.shape[1])
+    powers = bases[:, :, None] ** np.arange(k + 1)
+    result = np.ones((len(counts), len(bases)))
+    for x in range(bases.shape[1]):
+        result *= powers[:, x, counts[:, x]].T
+    return result
