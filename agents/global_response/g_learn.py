@@ -144,16 +144,16 @@ def g_learn(
     reward_rng = np.random.default_rng(child(root, REWARD_STREAM))
     rewards = surrogate.rewards(settings.reward_samples, plan.n_samples, reward_rng)
     table = expand(rewards.values, k, game.n_local_states) if plan.solves_tuples else rewards.values
+
+    def solve(plan: GLearnPlan) -> FixedPoint:
+        ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
+        return _solve(ahead, table, game.discount, plan, settings.tolerance)
+
     try:
-        ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
-        fixed_point = _solve(ahead, table, game.discount, plan, settings.tolerance)
+        fixed_point = solve(plan)
     except UnstablePowerError as error:
-        if settings.operator == "exact":
-            raise
-        warnings.warn(f"operator='monte_carlo' is used, as no exact one is accurate: {error}", stacklevel=2)
-        plan = make_plan(game, k, replace(settings, operator="monte_carlo"))
-        ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
-        fixed_point = _solve(ahead, table, game.discount, plan, settings.tolerance)
+        plan = _sampled_instead(error, game, k, settings)
+        fixed_point = solve(plan)
     q_values, tuple_q_values = _tables(fixed_point.values, game, k, plan)
     return GLearnResult(
         policy=greedy_policy(q_values, game, k),
@@ -169,6 +169,14 @@ def g_learn(
         config=settings,
         wall_time=time.perf_counter() - began,
     )
+
+
+def _sampled_instead(error: UnstablePowerError, game: Game, k: int, settings: GLearnConfig) -> GLearnPlan:
+    """The plan to sample, with a warning, unless the exact operator was asked for."""
+    if settings.operator == "exact":
+        raise error
+    warnings.warn(f"operator='monte_carlo' is used, as no exact one is accurate: {error}", stacklevel=3)
+    return make_plan(game, k, replace(settings, operator="monte_carlo"))
 
 
 def _surrogate(game: Game, local_policy: LocalPolicy, k: int) -> Surrogate:
