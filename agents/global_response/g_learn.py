@@ -39,7 +39,7 @@ from kofn.agents.global_response.g_learn_plan import (
 )
 from kofn.agents.global_response.g_learn_theory import GLearnTheory, theory_of
 from kofn.agents.global_response.oracle_operator import OracleSurrogate
-from kofn.agents.global_response.surrogate import Ahead, Surrogate, TabularSurrogate
+from kofn.agents.global_response.surrogate import Surrogate, TabularSurrogate
 from kofn.agents.global_response.tuples import expand, sorted_positions
 from kofn.agents.operators import Kernel, backed_up, induced_transition, sampled_kernel
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
@@ -144,11 +144,7 @@ def g_learn(
     reward_rng = np.random.default_rng(child(root, REWARD_STREAM))
     rewards = surrogate.rewards(settings.reward_samples, plan.n_samples, reward_rng)
     table = expand(rewards.values, k, game.n_local_states) if plan.solves_tuples else rewards.values
-
-    def solve(plan: GLearnPlan) -> FixedPoint:
-        ahead = partial(surrogate.ahead, plan, np.random.default_rng(root))
-        return _solve(ahead, table, game.discount, plan, settings.tolerance)
-
+    solve = partial(_solve, surrogate, table, game.discount, settings.tolerance, root)
     try:
         fixed_point = solve(plan)
     except UnstablePowerError as error:
@@ -187,14 +183,20 @@ def _surrogate(game: Game, local_policy: LocalPolicy, k: int) -> Surrogate:
 
 
 def _solve(
-    ahead: Callable[[], Ahead], rewards: FloatArray, discount: float, plan: GLearnPlan, tolerance: float
+    surrogate: Surrogate,
+    rewards: FloatArray,
+    discount: float,
+    tolerance: float,
+    root: np.random.SeedSequence,
+    plan: GLearnPlan,
 ) -> FixedPoint:
     """Fixed point of the adapted operator, or its last iterate where it is drawn in every sweep."""
+    rng = np.random.default_rng(root)
     # Q = 0 once negative rewards are shifted up to zero, which the theorems assume.
     start = np.full_like(rewards, min(0.0, rewards.min()) / (1 - discount))
 
     def operator() -> Callable[[FloatArray], FloatArray]:
-        return partial(backed_up, rewards=rewards, ahead=ahead(), discount=discount)
+        return partial(backed_up, rewards=rewards, ahead=surrogate.ahead(plan, rng), discount=discount)
 
     if plan.afresh:
         return iterate_afresh(operator, start, plan.max_iterations)
