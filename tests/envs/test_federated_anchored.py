@@ -1,7 +1,6 @@
 """Clients with real gradients: dynamics written out client by client, checkpoints, rewards, and what looking pays."""
 
 import math
-import re
 from typing import Any
 
 import numpy as np
@@ -246,28 +245,17 @@ def test_the_environment_shows_observations_and_infos() -> None:
     assert env(data="breast_cancer", n_agents=2).possible_agents == ["global_0", "local_0", "local_1"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"data": "mnist"}, ValueError, "data must be one of 'digits', 'breast_cancer'; got 'mnist'"),
-        ({"discount": 1.5}, ValueError, "discount must lie strictly between 0 and 1; got 1.5"),
-        ({"discount": None}, TypeError, "discount must be a number; got None (NoneType)"),
-    ],
-)
-def test_bad_arguments_are_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
-    for make in (game, parallel_env, env):
-        with pytest.raises(error, match=f"^{re.escape(message)}$"):
-            make(**arguments)
-
-
 def test_no_clients_are_refused(cancer: AnchoredGame) -> None:
     with pytest.raises(ValueError, match="n_agents must be at least 1; got 0"):
         cancer.population(0)
 
 
-def played(found: AnchoredGame, k: int, seed: int) -> float:
-    """Discounted return of 50 rounds with a server that follows the gradients of k clients, or moves on blindly."""
-    streams, n_clients, total = Streams.from_seed(seed), 40, 0.0
+N_CLIENTS = 40
+
+
+def played(found: AnchoredGame, k: int, seed: int, rate: float = 1.0) -> float:
+    """Discounted return of 50 rounds with a server that follows the gradients of k clients, or moves on at a rate."""
+    streams, n_clients, total = Streams.from_seed(seed), N_CLIENTS, 0.0
     simulator = AnchoredSimulator(found, n_clients)
     simulator.reset(streams)
     for t in range(50):
@@ -276,14 +264,19 @@ def played(found: AnchoredGame, k: int, seed: int) -> float:
         actions = np.where((seen // 9 == c) & (seen // 3 % 3 > 0), 2, 0)
         shown = seen[streams.sampling.choice(n_clients, k, replace=False)]
         need = np.bincount(shown // 9, weights=shown // 3 % 3, minlength=4)
-        wanted = (c + 1) % 4 if k == 0 else need.argmax() if need.max() > need[c] else c
+        if k == 0:
+            wanted = (c + 1) % 4 if streams.policy.random() < rate else c
+        else:
+            wanted = need.argmax() if need.max() > need[c] else c
         payment = simulator.step(np.array([4 if e == 0 else wanted]), actions[None])
         total += 0.95**t * payment.team_reward[0]
     return total
 
 
 def test_looking_pays(cancer: AnchoredGame) -> None:
-    blind, few, more = (np.array([played(cancer, k, seed) for seed in range(24)]) for k in (0, 1, 8))
-    for seeing, sigmas in ((few, 3), (more, 4)):
-        gain = seeing - blind
+    """Best blind < one client, < 8 clients, < all of them; among those who look the differences are not significant."""
+    seeds = range(24)
+    blind = max((np.array([played(cancer, 0, seed, rate) for seed in seeds]) for rate in (0.7, 1.0)), key=np.mean)
+    for k, sigmas in ((1, 3), (8, 4), (N_CLIENTS, 4)):
+        gain = np.array([played(cancer, k, seed) for seed in seeds]) - blind
         assert gain.mean() > sigmas * gain.std(ddof=1) / np.sqrt(len(gain))
