@@ -50,8 +50,8 @@ With clients that work five steps if emphasised and not in the lowest gradient b
 digits earn, in discounted returns over 100 steps less the shifts, -17.4 with a server that moves on to the next domain
 at every step, the best rate of moving on blindly of 0.4, 0.7 and 1. With one that goes where the gradient bins of the
 clients it sees add up to most, they earn more: by 0.9 at k = 1 (standard error 0.25), 1.5 at 2 (0.5), 1.9 at 8 (0.4)
-and 2.1 when it sees all (0.3). On breast_cancer, -3.65 and gains of 0.36, 0.51, 0.51 and 0.49 (0.08 each): there the first client
-seen tells nearly all.
+and 2.1 when it sees all (0.3). On breast_cancer, -3.65 and gains of 0.36, 0.51, 0.51 and 0.49 (0.08 each): there the
+first client seen tells nearly all.
 
 ## References
 "Learning Approximate Nash Equilibria in Cooperative Multi-Agent Reinforcement Learning via Mean-Field Subsampling"
