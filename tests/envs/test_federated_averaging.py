@@ -259,15 +259,17 @@ def played(found: AveragingGame, k: int, seed: int) -> float:
     simulator.reset(streams)
     for t in range(30):
         shown = simulator.local_states[0, streams.sampling.choice(60, k, replace=False)]
-        resting = simulator.global_states[0] == PAUSE
-        work = shown.mean() > 1.8 if k > 0 else streams.policy.random() < (0.2 if resting else 0.5)
+        # 0.3 is the best blind rate of those tried, 1.8 the best threshold on the mean bin, at every k.
+        work = shown.mean() > 1.8 if k > 0 else streams.policy.random() < 0.3
         payment = simulator.step(np.array([LARGE_STEPS if work else PAUSE]), np.full((1, 60), 2))
         total += 0.95**t * payment.team_reward[0]
     return total
 
 
 def test_looking_pays() -> None:
+    """The best blind server < four clients, one client < four, blind and one < all."""
     found = game()
-    blind, seeing = (np.array([played(found, k, seed) for seed in range(40)]) for k in (0, 4))
-    gain = seeing - blind
-    assert gain.mean() > 4 * gain.std(ddof=1) / np.sqrt(len(gain))
+    returns = {k: np.array([played(found, k, seed) for seed in range(30)]) for k in (0, 1, 4, 60)}
+    for low, high in ((0, 4), (1, 4), (0, 60), (1, 60)):
+        gain = returns[high] - returns[low]
+        assert gain.mean() > 4 * gain.std(ddof=1) / np.sqrt(len(gain)), (low, high)
