@@ -24,8 +24,8 @@ class MissingSampler:
     description: str
 
     def __call__(self, rng: np.random.Generator, local_states: States, global_state: Any, k: int) -> IntArray:  # noqa: ARG002  # a sampler's signature
-        """Raise RuntimeError."""
-        raise RuntimeError(
+        """Raise ValueError."""
+        raise ValueError(
             f"this model's agents were seen through a sampler of your own ({self.description}), which is not stored; "
             "pass it to AlternatingMARL.load(..., sampler=...)"
         )

@@ -45,7 +45,7 @@ def test_functions_leave_their_name(sampler: Any, name: str) -> None:
     assert missing == MissingSampler(name)
     assert round_trip(missing) == missing
     message = f"a sampler of your own ({name}), which is not stored; pass it to AlternatingMARL.load(..., sampler=...)"
-    with pytest.raises(RuntimeError, match=re.escape(message)):
+    with pytest.raises(ValueError, match=re.escape(message)):
         missing(np.random.default_rng(0), np.zeros(3, dtype=int), 0, 1)
 
 

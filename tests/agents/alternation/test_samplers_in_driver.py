@@ -163,11 +163,15 @@ def test_a_model_comes_back_with_its_sampler(
     assert f"{expected.mean:.2f}" in capsys.readouterr().out
 
 
-def test_a_sampler_of_the_users_own_is_passed_again(game: TabularGame, tmp_path: Path) -> None:
+def test_a_sampler_of_the_users_own_is_passed_again(
+    game: TabularGame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     quick = replace(CONFIG, n_rollouts=20)
     model_of(game, of_the_most, config=quick).save(tmp_path)
     learners: dict[str, Any] = {"global_learner": follow, "local_learner": stay}
-    with pytest.raises(RuntimeError, match=re.escape(f"({__name__}.of_the_most), which is not stored; pass it to")):
+    with pytest.raises(ValueError, match=re.escape(f"({__name__}.of_the_most), which is not stored; pass it to")):
         AlternatingMARL.load(tmp_path, **learners).learn()
+    assert cli.main(["evaluate", str(tmp_path), "--n-rollouts", "2"]) == 2
+    assert "which is not stored; pass it to AlternatingMARL.load" in capsys.readouterr().err
     again = AlternatingMARL.load(tmp_path, sampler=of_the_most, **learners).learn()
     assert again.potential == model_of(game, of_the_most, config=quick).learn().potential
