@@ -95,6 +95,23 @@ def scatter_dots(canvas: "Canvas", centres: FloatArray, radius: float, layers: l
         taken += layer.dots
 
 
+def draw_cells(canvas: "Canvas", corners: FloatArray, size: tuple[float, float], marked: IntArray) -> None:
+    """Cells with lower left corners [s_l, 2]; those that are marked yellow, within one frame around all of them."""
+    canvas.rectangles(corners, size, face=ZONE_FILL, edge=ZONE_EDGE, line=1.2)
+    canvas.rectangles(corners[marked], size, face=YELLOW, edge=ZONE_EDGE, line=1.2)
+    if len(marked):
+        low, high = corners[marked].min(axis=0), corners[marked].max(axis=0) + size
+        width, height = high - low
+        canvas.rectangles(low[None], (width, height), face=YELLOW, edge=BLACK, line=3.5, fill=False)
+
+
+def count_in_cells(canvas: "Canvas", scene: Scene, corners: FloatArray, size: tuple[float, float]) -> None:
+    """Numbers of agents in the upper left corners of their cells."""
+    for state in np.flatnonzero(scene.counts).tolist():
+        at = corners[state] + np.array([5, size[1] - 14])
+        canvas.text(at, number(scene, state, in_words=False), 8.5, color=GREY, room=size[0] - 10)
+
+
 def draw_legend(canvas: "Canvas", layers: list[Layer], mark: str | None) -> None:
     """What the colours mean; `mark` is what yellow means."""
     x, y = float(MARGIN), 24

@@ -11,19 +11,16 @@ import numpy as np
 
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.picture_canvas import (
-    BLACK,
     GREY,
     HEIGHT,
     MOST_DOTS,
     WIDTH,
-    YELLOW,
-    ZONE_EDGE,
-    ZONE_FILL,
     Canvas,
+    count_in_cells,
+    draw_cells,
     draw_header,
     draw_legend,
     make_layers,
-    number,
     scatter_dots,
 )
 from kofn.envs.picture_layout import cells
@@ -68,23 +65,13 @@ def picture(scene: Scene) -> Image:
     canvas, grid, layers = Canvas(), _Grid.of(places), make_layers(scene, MOST_DOTS)
     draw_header(canvas, scene)
     size = (grid.side, grid.side)
-    canvas.rectangles(grid.corners, size, face=ZONE_FILL, edge=ZONE_EDGE, line=1.2)
-    canvas.rectangles(grid.corners[scene.marked], size, face=YELLOW, edge=ZONE_EDGE, line=1.2)
+    draw_cells(canvas, grid.corners, size, scene.marked)
     scatter_dots(canvas, grid.corners + grid.side / 2, 0.45 * grid.side, layers)
-    _frame(canvas, grid, scene.marked)
     _name(canvas, grid)
     if grid.side >= LEAST_NUMBERED:
-        _count(canvas, grid, scene)
+        count_in_cells(canvas, scene, grid.corners, size)
     draw_legend(canvas, layers, f"{scene.global_caption}: {scene.global_name}")
     return canvas.image()
-
-
-def _frame(canvas: Canvas, grid: _Grid, marked: IntArray) -> None:
-    """A frame around the box of marked cells."""
-    if len(marked):
-        low, high = grid.corners[marked].min(axis=0), grid.corners[marked].max(axis=0)
-        width, height = high - low + grid.side
-        canvas.rectangles(low[None], (width, height), face=YELLOW, edge=BLACK, line=3.5, fill=False)
 
 
 def _name(canvas: Canvas, grid: _Grid) -> None:
@@ -96,10 +83,3 @@ def _name(canvas: Canvas, grid: _Grid) -> None:
     for row in range(0, grid.n_rows, every):
         at = grid.upper_left - np.array([10, (row + 0.5) * grid.side])
         canvas.text(at, str(row), 10, color=GREY, ha="right", va="center")
-
-
-def _count(canvas: Canvas, grid: _Grid, scene: Scene) -> None:
-    """Numbers of agents in the corners of their cells."""
-    for state in np.flatnonzero(scene.counts).tolist():
-        at = grid.corners[state] + np.array([5, grid.side - 14])
-        canvas.text(at, number(scene, state, in_words=False), 8.5, color=GREY, room=grid.side - 10)

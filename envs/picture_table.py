@@ -9,22 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.arrays import FloatArray
 from kofn.envs.picture_canvas import (
-    BLACK,
-    GREY,
     HEIGHT,
     MARGIN,
     MOST_DOTS,
     WIDTH,
-    YELLOW,
-    ZONE_EDGE,
-    ZONE_FILL,
     Canvas,
+    count_in_cells,
+    draw_cells,
     draw_header,
     draw_legend,
     make_layers,
-    number,
     scatter_dots,
     text_width,
 )
@@ -76,25 +72,13 @@ def picture(scene: Scene) -> Image:
     canvas, cells = Canvas(), _Table.of(scene)
     layers = make_layers(scene, MOST_DOTS if min(cells.size) >= ROOMY else FEW_DOTS)
     draw_header(canvas, scene)
-    canvas.rectangles(cells.corners, cells.size, face=ZONE_FILL, edge=ZONE_EDGE, line=1.2)
-    canvas.rectangles(cells.corners[scene.marked], cells.size, face=YELLOW, edge=ZONE_EDGE, line=1.2)
+    draw_cells(canvas, cells.corners, cells.size, scene.marked)
     scatter_dots(canvas, cells.corners + np.array(cells.size) / 2, 0.45 * min(cells.size), layers)
-    _frame(canvas, cells, scene.marked)
     _name(canvas, cells)
     if min(cells.size) >= NUMBERED:
-        for state in np.flatnonzero(scene.counts).tolist():
-            at = cells.corners[state] + np.array([5, cells.size[1] - 14])
-            canvas.text(at, number(scene, state, in_words=False), 8.5, color=GREY, room=cells.size[0] - 10)
+        count_in_cells(canvas, scene, cells.corners, cells.size)
     draw_legend(canvas, layers, f"{scene.global_caption}: {scene.global_name}")
     return canvas.image()
-
-
-def _frame(canvas: Canvas, cells: _Table, marked: IntArray) -> None:
-    """A frame around the marked row or cell."""
-    if len(marked):
-        low, high = cells.corners[marked].min(axis=0), cells.corners[marked].max(axis=0) + cells.size
-        width, height = high - low
-        canvas.rectangles(low[None], (width, height), face=YELLOW, edge=BLACK, line=3.5, fill=False)
 
 
 def _name(canvas: Canvas, cells: _Table) -> None:
