@@ -14,10 +14,14 @@ from kofn.agents.finite_horizon.backward_induction import (
 )
 from kofn.agents.finite_horizon.ucfh import UcfhResult, ucfh
 from kofn.agents.finite_horizon.ucfh_settings import UcfhConfig
+from kofn.agents.global_response.features import Features, IndicatorFeatures, ProductFeatures
 from kofn.agents.global_response.g_learn import GLearnResult, g_learn
 from kofn.agents.global_response.g_learn_config import GLearnConfig
 from kofn.agents.global_response.g_learn_theory import GLearnTheory
 from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
+from kofn.agents.global_response.linear_g_learn import LinearGLearnConfig, LinearGLearnResult, linear_g_learn
+from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
+from kofn.agents.global_response.linear_rollouts import evaluate_dispatcher
 from kofn.agents.joint_control.central_planner import CentralisedBound, centralised_local_bound
 from kofn.agents.joint_control.mfq_execution import JointPolicy, evaluate_mfq
 from kofn.agents.joint_control.subsample_mfq import MfqResult, mean_field_value_iteration, subsample_mfq
@@ -44,22 +48,28 @@ __all__ = [
     "CentralisedBound",
     "ClimbOutcome",
     "Evaluation",
+    "Features",
     "GLearnConfig",
     "GLearnResult",
     "GLearnTheory",
     "GLearner",
     "GameEstimate",
     "GapBracket",
+    "IndicatorFeatures",
     "JointPolicy",
     "LLearnConfig",
     "LLearnResult",
     "LLearner",
+    "LinearGLearnConfig",
+    "LinearGLearnResult",
+    "LinearGlobalPolicy",
     "LumpedChain",
     "MfqResult",
     "NashGap",
     "NonstationaryPlan",
     "OffPolicyResult",
     "Problem",
+    "ProductFeatures",
     "Proposal",
     "SampledGap",
     "SampledNashGap",
@@ -75,11 +85,13 @@ __all__ = [
     "collect_transitions",
     "estimate_game",
     "evaluate",
+    "evaluate_dispatcher",
     "evaluate_mfq",
     "evaluate_nonstationary",
     "evaluate_sampled",
     "g_learn",
     "l_learn",
+    "linear_g_learn",
     "mean_field_value_iteration",
     "nash_gap",
     "off_policy_g_learn",

@@ -1,0 +1,85 @@
+"""Linear G-LEARN on cluster_line: return beside dispatchers that keep their first sample's mode, or follow every one's.
+
+500 robots that chase the beacon (dead band 0.1), H = 50, paired on common random numbers. N is the population that the
+learner works with: N = k is the paper's surrogate game, in which the agents seen are all there are.
+
+    python benchmarks/linear_g_learn.py [--rollouts 1000] [--seeds 1 2 3]
+"""
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+
+from kofn.agents import Evaluation, LinearGLearnResult, ProductFeatures, evaluate_dispatcher, linear_g_learn
+from kofn.agents.global_response.linear_rollouts import Dispatcher
+from kofn.envs.arrays import IntArray
+from kofn.envs.cluster_line import DEFAULTS, game
+
+CASES = ((1, 1), (1, 50), (10, 10), (10, 100), (75, 75), (75, 150))
+"""(k, N)."""
+
+
+class Chase:
+    """Robots step towards the beacon when it is more than 0.1 away."""
+
+    def act(self, local_states: Any, global_states: Any, _rng: Any = None) -> IntArray:
+        """Actions [population, agent]."""
+        away = global_states - local_states
+        return np.where(away > 0.1, 1, np.where(away < -0.1, 2, 0)).astype(np.int64)
+
+
+class Mode:
+    """Heads for the mode of every sample; with `keep` for that of the first one only (one batch of rollouts)."""
+
+    def __init__(self, k: int, *, keep: bool) -> None:
+        self.k, self.keep = k, keep
+        self.chosen: IntArray | None = None
+
+    def act(self, _global_states: Any, seen: Any, _rng: Any = None) -> IntArray:
+        """Actions [population]."""
+        if self.chosen is None or not self.keep:
+            self.chosen = np.asarray(seen.argmax(axis=1))
+        return self.chosen
+
+
+def play(dispatcher: Dispatcher, n_rollouts: int) -> Evaluation:
+    """Returns in the deployed game."""
+    return evaluate_dispatcher(
+        game(), dispatcher, Chase(), DEFAULTS.n_agents, horizon=50, n_rollouts=n_rollouts, seed=0
+    )
+
+
+def learn(k: int, n_agents: int, seed: int) -> LinearGLearnResult:
+    """At the settings of the table."""
+    features = ProductFeatures.of(game(), degree=2, n_knots=11)
+    return linear_g_learn(
+        game(), Chase(), features=features, k=k, n_agents=n_agents, n_states=750, n_samples=2, seed=seed
+    )
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description="Linear G-LEARN on cluster_line.")
+    parser.add_argument("--rollouts", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    options = parser.parse_args()
+    print("  k    N  learned (s.e.)   keep   mode  kappa  rest  residual  seconds")
+    for k, n_agents in CASES:
+        began = time.process_time()
+        learned = [learn(k, n_agents, seed) for seed in options.seeds]
+        seconds = (time.process_time() - began) / len(learned)
+        returns = [play(result.policy, options.rollouts) for result in learned]
+        plain = [play(Mode(k, keep=keep), options.rollouts).mean for keep in (True, False)]
+        means = ", ".join(f"{outcome.mean:.1f}" for outcome in returns)
+        print(
+            f"{k:3d} {n_agents:4d}  {means} ({returns[0].standard_error:.1f})  {plain[0]:.1f}  {plain[1]:.1f}  "
+            f"{max(result.expansion for result in learned):.1f}  {all(result.converged for result in learned)}  "
+            f"{learned[0].residual:.2f}  {seconds:.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
