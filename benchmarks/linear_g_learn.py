@@ -17,7 +17,7 @@ from kofn.agents.global_response.linear_rollouts import Dispatcher
 from kofn.envs.arrays import IntArray
 from kofn.envs.cluster_line import DEFAULTS, game
 
-CASES = ((1, 1), (1, 50), (10, 10), (10, 100), (75, 75), (75, 150))
+CASES = ((1, 1), (1, 100), (10, 10), (10, 100), (75, 75), (75, 300))
 """(k, N)."""
 
 
@@ -53,7 +53,7 @@ def play(dispatcher: Dispatcher, n_rollouts: int) -> Evaluation:
 
 def learn(k: int, n_agents: int, seed: int) -> LinearGLearnResult:
     """At the settings of the table."""
-    features = ProductFeatures.of(game(), degree=2, n_knots=11)
+    features = ProductFeatures.of(game(), degree=1, n_knots=11)
     return linear_g_learn(
         game(), Chase(), features=features, k=k, n_agents=n_agents, n_states=750, n_samples=2, seed=seed
     )

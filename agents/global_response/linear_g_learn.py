@@ -168,8 +168,8 @@ def linear_g_learn(
     """
     began = time.perf_counter()
     settings, k = LinearGLearnConfig(**options), integer("k", k, 1)
-    solve = _fit_at_all_states if settings.states == "all" else _fit_at_states_met
-    outcome, n_states, n_samples = solve(game, local_policy, features, k, settings, seed_sequence(seed))
+    task = _Task(game, local_policy, features, k, settings, seed_sequence(seed))
+    outcome, n_states, n_samples = _at_all_states(task) if settings.states == "all" else _at_states_met(task)
     return LinearGLearnResult(
         policy=LinearGlobalPolicy(features=features, weights=outcome.weights, k=k),
         n_states=n_states,
@@ -188,61 +188,65 @@ def linear_g_learn(
     )
 
 
-def _fit_at_all_states(
-    game: LinearGame,
-    local_policy: Any,
-    features: Features,
-    k: int,
-    settings: LinearGLearnConfig,
-    seed: np.random.SeedSequence,
-) -> tuple[FitOutcome, int, int]:
-    """(outcome, design points, draws per point and action)."""
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What `linear_g_learn` was given."""
+
+    game: LinearGame
+    local_policy: Any
+    features: Features
+    k: int
+    settings: LinearGLearnConfig
+    seed: np.random.SeedSequence
+
+    @property
+    def tolerance(self) -> float:
+        """Of the values."""
+        low, high = value_range(self.game)
+        return self.settings.tolerance * (high - low)
+
+
+def _at_all_states(task: _Task) -> tuple[FitOutcome, int, int]:
+    """(outcome, design points, draws per point and action) at every (s_g, histogram)."""
+    game, settings = task.game, task.settings
     if isinstance(game, ContinuousGame):
         raise TypeError("states='all' needs a game with finitely many states; got a ContinuousGame: use states='met'")
-    if features.summary != "histogram":
-        raise ValueError(f"states='all' needs features of histograms; these see agents as {features.summary!r}")
+    if task.features.summary != "histogram":
+        raise ValueError(f"states='all' needs features of histograms; these see agents as {task.features.summary!r}")
     sampled = not isinstance(game, TabularGame)
     plan = GLearnConfig(operator="monte_carlo", n_samples=settings.n_samples) if sampled else GLearnConfig()
-    used = make_plan(game, k, plan).n_samples
-    local_policy.check_fits(game)
-    points, rewards, ahead = all_states(game, local_policy, features, k, plan, np.random.default_rng(seed))
-    low, high = value_range(game)
-    problem = regression_at_all_states(points, rewards, ahead, game.discount, (low, high), settings.ridge)
-    outcome = fitted_iteration(problem, settings.tolerance * (high - low), settings.max_iterations)
-    return outcome, len(points), used
+    used = make_plan(game, task.k, plan).n_samples
+    task.local_policy.check_fits(game)
+    rng = np.random.default_rng(task.seed)
+    points, rewards, ahead = all_states(game, task.local_policy, task.features, task.k, plan, rng)
+    problem = regression_at_all_states(points, rewards, ahead, game.discount, value_range(game), settings.ridge)
+    return fitted_iteration(problem, task.tolerance, settings.max_iterations), len(points), used
 
 
-def _fit_at_states_met(
-    game: LinearGame,
-    local_policy: Any,
-    features: Features,
-    k: int,
-    settings: LinearGLearnConfig,
-    seed: np.random.SeedSequence,
-) -> tuple[FitOutcome, int, int]:
-    """(outcome, design points, draws per point and action)."""
-    n_agents = settings.n_agents if settings.n_agents is not None else k
-    if n_agents < k:
-        raise ValueError(f"n_agents must be at least k={k}, the agents seen; got {n_agents}")
-    simulator_of(game, n_agents, 1)  # refuses other kinds of games
+def _at_states_met(task: _Task) -> tuple[FitOutcome, int, int]:
+    """(outcome, design points, draws per point and action) at states met while playing."""
+    settings = task.settings
+    n_agents = settings.n_agents if settings.n_agents is not None else task.k
+    if n_agents < task.k:
+        raise ValueError(f"n_agents must be at least k={task.k}, the agents seen; got {n_agents}")
+    simulator_of(task.game, n_agents, 1)  # refuses other kinds of games
     explorer = Explorer(
-        game=game,
-        local_policy=local_policy,
-        features=features,
-        k=k,
+        game=task.game,
+        local_policy=task.local_policy,
+        features=task.features,
+        k=task.k,
         n_agents=n_agents,
         horizon=settings.horizon,
         n_draws=settings.n_samples,
     )
-    low, high = value_range(game)
     samples: list[Sample] = []
     policy: LinearGlobalPolicy | None = None
     for number in range(settings.n_rounds):
-        samples.append(explorer.sample(settings.n_states, policy, Streams.from_seed(child(seed, number))))
-        problem = Sample.stack(samples).regression(game.discount, (low, high), settings.ridge)
-        last, tolerance = number == settings.n_rounds - 1, settings.tolerance * (high - low)
-        outcome = fitted_iteration(problem, tolerance, settings.max_iterations, certify=last)
-        policy = LinearGlobalPolicy(features=features, weights=outcome.weights, k=k)
+        samples.append(explorer.sample(settings.n_states, policy, Streams.from_seed(child(task.seed, number))))
+        problem = Sample.stack(samples).regression(task.game.discount, value_range(task.game), settings.ridge)
+        last = number == settings.n_rounds - 1
+        outcome = fitted_iteration(problem, task.tolerance, settings.max_iterations, certify=last)
+        policy = LinearGlobalPolicy(features=task.features, weights=outcome.weights, k=task.k)
     return outcome, len(problem.design), settings.n_samples
 
 

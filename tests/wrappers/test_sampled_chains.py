@@ -7,6 +7,7 @@ standard errors, on fixed seeds.
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
@@ -109,6 +110,15 @@ def test_checked_by_gymnasium_and_repeated_by_a_seed(game: TabularGame, policy: 
         return [env.reset(seed=4), *(env.step(a) for a in (0, 1, 1, 0, 1, 0, 0))]
 
     assert data_equivalence(play(), play(), exact=True)
+
+
+def test_registered_chain_takes_an_oracle(game: TabularGame, policy: GlobalPolicy) -> None:
+    env = gymnasium.make(
+        "kofn.envs:kofn/ReplicaChain-v0", game=GenerativeGame.from_tables(game), global_policy=policy, n_replicas=3
+    )
+    observation, _ = env.reset(seed=1)
+    assert observation in env.observation_space
+    assert env.step(0)[0] in env.observation_space
 
 
 def test_tables_and_values_are_refused(game: TabularGame, policy: GlobalPolicy) -> None:

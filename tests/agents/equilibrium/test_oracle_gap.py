@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracle import brute_force
 
-from kofn.agents import nash_gap, sampled_nash_gap
+from kofn.agents import LumpedChain, nash_gap, sampled_nash_gap
 from kofn.agents.equilibrium.relaxation import relaxed_potential, relaxed_values, sampled_relaxed_potential
 from kofn.envs import GenerativeGame, GlobalPolicy, LocalPolicy, TabularGame
 
@@ -67,5 +67,7 @@ def test_refusals(random_game: Games, random_local: LocalPolicies, random_global
     pair = random_global(game, 1, 5), random_local(game, 5)
     with pytest.raises(TypeError, match=r"got GenerativeGame\. Use sampled_nash_gap, which takes a game that can only"):
         nash_gap(oracle, *pair, n_agents=2)
+    with pytest.raises(TypeError, match=r"got GenerativeGame\. Use evaluate\(\.\.\.\), or sampled_game"):
+        LumpedChain.exact(oracle, *pair, 2)
     with pytest.raises(ValueError, match="delta must lie strictly between 0 and 1; got 1"):
         sampled_relaxed_potential(oracle, n_samples=10, delta=1.0)
