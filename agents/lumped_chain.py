@@ -74,8 +74,8 @@ class LumpedChain:
         """
         if not isinstance(game, TabularGame):
             raise TypeError(
-                f"game must be a TabularGame, whose kernels are exact; got {type(game).__name__}. Use evaluate(...), or "
-                "sampled_game(game, m) for an estimate of the arrays of a game that can only be sampled"
+                f"game must be a TabularGame, whose kernels are exact; got {type(game).__name__}. Use evaluate(...), "
+                "or sampled_game(game, m) for an estimate of the arrays of a game that can only be sampled"
             )
         kernels = deployed_kernels(game, local_policy, n_agents)
         return cls(game, global_policy, local_policy, kernels, n_agents)
