@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -65,6 +66,7 @@ class Evaluation:
         return self.mean - half_width, self.mean + half_width
 
 
+@checked_types
 def evaluate(
     game: Game,
     global_policy: GlobalPolicy,

@@ -29,6 +29,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
 from kofn.agents.observation_channel import lift, project
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -64,6 +65,7 @@ class LumpedChain:
         self.global_policy.check_fits(self.game, self.n_agents)
 
     @classmethod
+    @checked_types
     def exact(
         cls, game: TabularGame, global_policy: GlobalPolicy, local_policy: LocalPolicy, n_agents: int
     ) -> "LumpedChain":

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kofn.agents.evaluation import BATCH, Evaluation, evaluate
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -24,6 +25,7 @@ MAX_INDIVIDUALS = 4_000_000
 """Agents kept one by one at once, bounding memory."""
 
 
+@checked_types
 def evaluate_sampled(
     game: Game,
     global_policy: GlobalPolicy,

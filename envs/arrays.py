@@ -4,7 +4,10 @@ Each check raises an error that states the rule, the first offending index and t
 """
 
 import difflib
+import math
 import operator
+import reprlib
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -18,6 +21,9 @@ BoolArray = npt.NDArray[np.bool_]
 PROBABILITY_TOLERANCE = 1e-8
 """How far a probability row may be from summing to 1; accepted rows are rescaled to sum to 1."""
 
+MAX_INTEGER = 2**63 - 1
+"""The largest integer of numpy's int64."""
+
 ROUNDING = 1e-14
 """Sums closer to 1 than this are exact up to floating-point rounding."""
 
@@ -27,20 +33,32 @@ def first_index(offending: BoolArray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(offending)[0])
 
 
-def float_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None]) -> FloatArray:
-    """A float64 copy of `values`, after checking its shape (None: any positive size) and that it is finite.
+def as_array(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """`values` as an array of whatever dtype; raises ValueError for nested lists of unequal lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must have rows of equal lengths; got {reprlib.repr(values)}") from None
+
+
+def float_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None] | None) -> FloatArray:
+    """A float64 copy of `values`, after checking its shape and that it is finite.
+
+    A size of None stands for any positive one, a shape of None for any rank too.
 
     Raises:
         TypeError: the values are not real numbers.
         ValueError: wrong rank or size, or a non-finite entry.
     """
+    given = as_array(name, values)
     try:
-        given = np.asarray(values)
         if given.dtype.kind not in "biufO":  # numpy would parse strings and drop imaginary parts
-            raise TypeError(f"dtype {given.dtype}")
+            raise TypeError
         array = np.array(given, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array of real numbers; got {type(values).__name__} ({error})") from None
+    except (TypeError, ValueError, OverflowError):
+        found = f"{type(values).__name__} (dtype {given.dtype}): {reprlib.repr(values)}"
+        raise TypeError(f"{name} must be an array of real numbers; got {found}") from None
+    shape = shape if shape is not None else (None,) * array.ndim
     expected = "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"
     if array.ndim != len(shape):
         raise ValueError(f"{name} must have {len(shape)} axes {expected}; got shape {list(array.shape)}")
@@ -94,7 +112,7 @@ def restore_frozen(instance: object, state: dict[str, Any]) -> None:
 
 
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
-    """`value` as a Python int after checking that it is an integer in [minimum, maximum].
+    """`value` as a Python int after checking that it is an integer in [minimum, maximum] that fits into 64 bits.
 
     Raises:
         TypeError: not an integer (booleans and floats are refused).
@@ -108,8 +126,18 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> 
         raise TypeError(f"{name} must be an integer; got {value!r} ({type(value).__name__})") from None
     if number < minimum or (maximum is not None and number > maximum):
         bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
-        raise ValueError(f"{name} must be {bounds}; got {number}")
+        raise ValueError(f"{name} must be {bounds}; got {magnitude(number)}")
+    if number > MAX_INTEGER:
+        raise ValueError(f"{name} must be below 2^63; got {magnitude(number)}")
     return number
+
+
+def magnitude(number: int) -> str:
+    """An integer of any size in a few characters, for messages (Python refuses to print over 4300 digits)."""
+    if abs(number) < 10**40:
+        return str(number)
+    size, sign = abs(number), "-" if number < 0 else ""
+    return f"{sign}{float(size):.3g}" if size < 10**300 else f"about {sign}10^{math.log10(size):.0f}"
 
 
 def positive(name: str, value: Any) -> float:
@@ -121,21 +149,24 @@ def positive(name: str, value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
         raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite; got {value}")
-    return float(value)
+    too_large = isinstance(value, int) and abs(value) > sys.float_info.max
+    number = math.inf if too_large else float(value)
+    if not 0 < number < math.inf:
+        shown = magnitude(value) if isinstance(value, int) else value
+        raise ValueError(f"{name} must be positive and finite; got {shown}")
+    return number
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     """`value` after checking that it is one of `choices`; raises ValueError that lists them."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
     return str(value)
 
 
 def known_name(what: str, name: Any, known: Collection[str]) -> str:
     """`name`, checked to be one of the `known`; raises ValueError that lists them and suggests the nearest."""
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}; got {name!r}{hint}")

@@ -1,12 +1,15 @@
 """Reading and writing of array files: .npz and .json, never pickle, written atomically.
 
 Every file carries its kind and the format version, so that a file of another kind is refused with a clear message.
+Nothing is allocated on a file's word: an array's size must be that of the bytes which are there.
 """
 
 import json
+import math
 import operator
 import os
 import secrets
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +59,7 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of 5000 digits, 1000 brackets
         raise ValueError(f"{path} is not a JSON file ({error}); delete it or restore it from a copy") from None
 
 
@@ -75,12 +78,40 @@ def read_npz(path: str | Path, kind: str) -> dict[str, npt.NDArray[Any]]:
     """
     with Path(path).open("rb") as file:
         try:
-            with np.load(file, allow_pickle=False) as archive:
-                data = {name: archive[name] for name in archive.files}
+            with zipfile.ZipFile(file) as archive:
+                data = {info.filename.removesuffix(".npy"): _read_array(archive, info) for info in archive.infolist()}
         except Exception as error:  # damaged bytes make zipfile, zlib and numpy raise a dozen kinds
             raise ValueError(f"{path} is damaged or not a .npz file ({error}); restore it from a copy") from None
     check_header(path, kind, data.pop("kind", None), data.pop("format_version", None))
     return data
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
+    """One array of an archive, read only if its header claims as many bytes as follow it.
+
+    `write_npz` does not compress, so that a member is as large as its bytes in the file.
+    """
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{info.filename} is compressed")
+    with archive.open(info) as member:
+        claimed = _claimed_bytes(member)
+        if claimed != info.file_size - member.tell():
+            raise ValueError(f"{info.filename} claims {claimed} bytes and holds {info.file_size - member.tell()}")
+    with archive.open(info) as member:
+        return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
+
+
+def _claimed_bytes(member: IO[bytes]) -> int:
+    """Bytes of data that an array's header promises, the file being left at their beginning."""
+    version = np.lib.format.read_magic(member)
+    if version != (1, 0):  # later versions are for headers beyond 64 KiB and field names
+        raise ValueError(f"arrays of .npy version {version} are not written here")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded: they are pickles")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"shape {shape} is negative")
+    return math.prod(shape) * dtype.itemsize
 
 
 def write_table(path: str | Path, kind: str, table: npt.NDArray[np.generic], sizes: dict[str, int]) -> None:

@@ -151,6 +151,8 @@ def _checked_labels(labels: Any, game: Sizes, title: str) -> Labels:
     labels = labels if labels is not None else Labels.numbered(game, title)
     if not isinstance(labels, Labels):
         raise TypeError(f"labels must be a Labels object; got {labels!r}")
+    if not isinstance(labels.title, str):
+        raise TypeError(f"labels.title must be a text; got {labels.title!r}")
     sizes = {
         "global_states": game.n_global_states,
         "local_states": game.n_local_states,

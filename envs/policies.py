@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kofn.envs.arrays import (
     FloatArray,
     IntArray,
+    as_array,
     first_index,
     freeze,
     integer,
@@ -63,7 +64,7 @@ class GlobalPolicy:
         for size in _SIZES:
             object.__setattr__(self, size, integer(size, getattr(self, size), 1))
         n_columns = n_histograms(self.k, self.n_local_states)
-        values = np.asarray(self.table)
+        values = as_array("global policy table", self.table)
         if values.ndim == 3:
             table: npt.NDArray[np.int64] | FloatArray = probability_array(
                 "global policy table", values, (None, n_columns, self.n_actions)
@@ -214,7 +215,7 @@ class LocalPolicy:
     @classmethod
     def from_actions(cls, actions: npt.ArrayLike, n_actions: int) -> "LocalPolicy":
         """The deterministic policy with actions [s_l, s_g]."""
-        table = np.asarray(actions)
+        table = as_array("local actions", actions)
         if table.ndim != 2:
             raise ValueError(f"local actions must have 2 axes [s_l, s_g]; got shape {list(table.shape)}")
         return cls(np.eye(n_actions)[_action_table(table, table.shape[1], n_actions)])
@@ -245,9 +246,8 @@ def as_global_policy(policy: GlobalPolicy | str | npt.ArrayLike, game: Game, k: 
     if isinstance(policy, str):
         return GlobalPolicy.named(policy, game, k)
     if not isinstance(policy, GlobalPolicy):
-        policy = GlobalPolicy(
-            table=np.asarray(policy), k=k, n_local_states=game.n_local_states, n_actions=game.n_global_actions
-        )
+        table = as_array("global policy table", policy)
+        policy = GlobalPolicy(table=table, k=k, n_local_states=game.n_local_states, n_actions=game.n_global_actions)
     policy.check_fits(game)
     if policy.k != k:
         raise ValueError(f"the global policy observes k={policy.k} agents; k={k} was asked for")
@@ -259,7 +259,7 @@ def as_local_policy(policy: LocalPolicy | str | npt.ArrayLike, game: Game) -> Lo
     if isinstance(policy, str):
         return LocalPolicy.named(policy, game)
     if not isinstance(policy, LocalPolicy):
-        policy = LocalPolicy(np.asarray(policy))
+        policy = LocalPolicy(as_array("local policy table", policy))
     policy.check_fits(game)
     return policy
 

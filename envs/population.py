@@ -20,6 +20,9 @@ from kofn.envs.arrays import FloatArray, IntArray, first_index, integer
 MAX_AGENTS = 10**12
 """Largest population the samplers accept."""
 
+_COUNTABLE = 10_000
+"""Factors of a binomial coefficient that are still multiplied within milliseconds."""
+
 _SEQUENTIAL_DRAWS = 64
 """Up to this many agents are drawn one after another. Populations of one size then use equally many draws whatever
 their counts, which keeps two simulations with the same seed in step (common random numbers)."""
@@ -32,9 +35,17 @@ _WINDOW_DEVIATIONS = 12
 
 
 def n_histograms(k: int, n_states: int) -> int:
-    """|mu_k| = C(k + n_states - 1, n_states - 1), the number of histograms of k agents."""
+    """|mu_k| = C(k + n_states - 1, n_states - 1), the number of histograms of k agents.
+
+    Raises:
+        ValueError: the number has tens of thousands of digits: k agents over as many states are beyond any table.
+    """
     k = integer("k", k, 0)
     n_states = integer("n_states", n_states, 1)
+    if min(k, n_states - 1) > _COUNTABLE:
+        raise ValueError(
+            f"histograms of {k} agents over {n_states} states are too many to count; lower k or the number of states"
+        )
     return comb(k + n_states - 1, n_states - 1)
 
 

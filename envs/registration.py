@@ -58,7 +58,8 @@ VIEWS = {
 
 
 def game_id(name: str) -> str:
-    """The registered id of a game, `kofn/<name>-v<version>`."""
+    """The registered id of a game, `kofn/<name>-v<version>`; raises ValueError for an unknown one."""
+    known_name("game", name, GAMES)
     return f"kofn/{name}-v{GAMES[name]}"
 
 

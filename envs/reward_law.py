@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, float_array, freeze, probability_array, restore_frozen
+from kofn.envs.arrays import FloatArray, IntArray, as_array, float_array, freeze, probability_array, restore_frozen
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.population import conditional_probabilities, sample_multinomial
 
@@ -45,9 +45,9 @@ class RewardLaw:
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
-        if np.ndim(self.values) == 0:
+        if as_array("RewardLaw.values", self.values).ndim == 0:
             raise ValueError(f"RewardLaw.values must have a last axis of outcomes [..., j]; got {self.values!r}")
-        values = float_array("RewardLaw.values", self.values, (None,) * np.ndim(self.values))
+        values = float_array("RewardLaw.values", self.values, None)
         probabilities = probability_array("RewardLaw.probabilities", self.probabilities, values.shape)
         for name, array in (("values", values), ("probabilities", probabilities)):
             freeze(array)

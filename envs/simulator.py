@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
 from kofn.envs.dynamics import Draws
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
@@ -60,6 +61,7 @@ class _Simulator:
 
     global_states: IntArray
 
+    @checked_types
     def __init__(
         self, game: Game, n_agents: int, *, n_populations: int = 1, local_timing: LocalTiming = "paper"
     ) -> None:

@@ -7,6 +7,7 @@ and the same global noise (common random numbers).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,10 +42,15 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
     """
     if isinstance(seed, np.random.SeedSequence):
         return seed
+    rule = f"seed must be a nonnegative integer, a sequence of them, or None; got {seed!r}"
+    # numpy would take truth values and drop empty axes.
+    given: Any = seed
+    if isinstance(given, bool) or (isinstance(given, np.ndarray) and (given.ndim != 1 or given.dtype.kind not in "iu")):
+        raise TypeError(rule)
     try:
         return np.random.SeedSequence(seed)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"seed must be a nonnegative integer, a sequence of them, or None; got {seed!r}") from None
+        raise type(error)(rule) from None
 
 
 def child(root: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:

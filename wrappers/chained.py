@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.arrays import FloatArray, IntArray, as_array, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
 from kofn.envs.model import Sizes
@@ -73,7 +73,7 @@ def _policy_k(policy: GlobalPolicy | str | npt.ArrayLike, game: Sizes) -> int:
         return policy.k
     if isinstance(policy, str):
         return 1
-    shape = np.shape(policy)
+    shape = as_array("global policy table", policy).shape
     n_columns = shape[1] if len(shape) > 1 else 1
     k = 1
     while k < n_columns and n_histograms(k, game.n_local_states) < n_columns:

@@ -16,6 +16,7 @@ from scipy import sparse
 from kofn.envs.arrays import (
     FloatArray,
     IntArray,
+    as_array,
     first_index,
     float_array,
     freeze,
@@ -127,7 +128,7 @@ def with_deciding_states(mdp: FiniteMDP) -> FiniteMDP:
 
 def _successor_array(successors: IntArray, shape: tuple[int, ...]) -> IntArray:
     """Copy, after checking shape and range."""
-    array = np.array(successors)
+    array = np.array(as_array("successors", successors))
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"successors must be integers; got dtype {array.dtype}")
     if array.shape != shape:

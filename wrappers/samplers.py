@@ -31,7 +31,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, float_array, freeze, integer, positive, restore_frozen
+from kofn.envs.arrays import (
+    FloatArray,
+    IntArray,
+    as_array,
+    first_index,
+    float_array,
+    freeze,
+    integer,
+    positive,
+    restore_frozen,
+)
 from kofn.envs.population import sample_without_replacement
 
 States = npt.NDArray[Any]
@@ -264,7 +274,7 @@ def _draw_in_turn(
 
 def _strata(name: str, values: npt.ArrayLike) -> IntArray:
     """Strata as int64 [any], read-only, after checking that they are nonnegative integers."""
-    strata = np.array(values)
+    strata = np.array(as_array(name, values))
     if strata.ndim != 1 or not np.issubdtype(strata.dtype, np.integer):
         raise TypeError(f"{name} must be integers [any]; got {strata.dtype} {list(strata.shape)}")
     if strata.size == 0 or strata.min() < 0:

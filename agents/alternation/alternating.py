@@ -31,6 +31,7 @@ from kofn.agents.alternation.model_files import StoredModel, describe_model, loa
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Player, proposal_bound, sufficient_horizon
 from kofn.agents.global_response.g_learn import check_table
+from kofn.envs.arguments import checked_types
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
 from kofn.envs.observations import Observation
@@ -62,6 +63,7 @@ class AlternatingMARL:
         TypeError, ValueError: an environment that is no population, or an argument out of range.
     """
 
+    @checked_types
     def __init__(
         self,
         env: ParallelEnv[str, Observation, int] | Setting,

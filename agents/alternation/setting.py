@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from pettingzoo import ParallelEnv
 
-from kofn.envs.arrays import integer
+from kofn.envs.arrays import integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
-from kofn.envs.observations import GlobalEncoding, LocalEncoding, Observation, ObsMode, Summary
+from kofn.envs.observations import OBS_MODES, SUMMARIES, GlobalEncoding, LocalEncoding, Observation, ObsMode, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, PopulationEnv
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.wrappers.sampled_population import check_sampler
@@ -46,6 +46,10 @@ class Setting:
 
     def __post_init__(self) -> None:
         """Validate."""
+        if not isinstance(self.game, FiniteGame):
+            raise TypeError(f"game must be a TabularGame or a GenerativeGame; got {type(self.game).__name__}")
+        one_of("obs_mode", self.obs_mode, OBS_MODES)
+        one_of("summary", self.summary, SUMMARIES)
         for size in ("n_agents", "k", "max_cycles"):
             object.__setattr__(self, size, integer(size, getattr(self, size), 1))
         integer("k", self.k, 1, self.n_agents)

@@ -15,12 +15,14 @@ from typing import Literal
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray
+from kofn.envs.arguments import checked_types
+from kofn.envs.arrays import FloatArray, float_array, positive
 
 Verdict = Literal["accept", "reject", "overlap"]
 Player = Literal["global", "local"]
 
 
+@checked_types
 def update_verdict(old: float | FloatArray, new: float | FloatArray, half_width: float) -> Verdict:
     """Verdict on a proposal against the current pair.
 
@@ -29,6 +31,8 @@ def update_verdict(old: float | FloatArray, new: float | FloatArray, half_width:
         new: the same of the proposal. By state, all must gain to accept, and one that loses rejects.
         half_width: h.
     """
+    old, new = (float_array(name, value, None) for name, value in (("old", old), ("new", new)))
+    float_array("half_width", half_width, ())
     lowest_new, highest_old = np.subtract(new, half_width), np.add(old, half_width)
     if np.all(lowest_new >= highest_old):
         return "accept"
@@ -37,12 +41,16 @@ def update_verdict(old: float | FloatArray, new: float | FloatArray, half_width:
     return "overlap"
 
 
+@checked_types
 def proposal_bound(value_bound: float, eta: float) -> int:
     """Largest number of proposals before the alternation stops by itself: 2 (ceil(value_bound/eta) + 1)."""
+    eta = positive("eta", eta)
+    float_array("value_bound", value_bound, ())
     # Rounded first: 230/1.15 is 200.00000000000003 in floating point.
     return 2 * (math.ceil(round(value_bound / eta, 9)) + 1)
 
 
+@checked_types
 def sufficient_horizon(value_bound: float, discount: float, error: float) -> int:
     """Shortest H with gamma^H r~/(1-gamma) <= error: what rollouts of length H leave out."""
     if value_bound <= error:

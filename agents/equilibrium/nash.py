@@ -32,6 +32,7 @@ from kofn.agents.joint_control.central_planner import centralised_local_bound
 from kofn.agents.local_response.l_learn import LLearnResult, l_learn
 from kofn.agents.local_response.local_search import MAX_EXHAUSTIVE, count_maps
 from kofn.agents.lumped_chain import LumpedChain
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -96,6 +97,7 @@ class NashGap:
         return max(self.global_gap.upper, self.local_gap.upper)
 
 
+@checked_types
 def nash_gap(
     game: TabularGame,
     global_policy: GlobalPolicy,

@@ -27,6 +27,7 @@ from kofn.agents.equilibrium.relaxation import relaxed_potential, sampled_relaxe
 from kofn.agents.evaluation import Evaluation, evaluate, standard_error
 from kofn.agents.global_response.g_learn import g_learn
 from kofn.agents.local_response.l_learn import l_learn
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
@@ -94,6 +95,7 @@ class SampledNashGap:
         return max(self.global_gap.lower, self.local_gap.lower)
 
 
+@checked_types
 def sampled_nash_gap(
     game: TabularGame | GenerativeGame,
     global_policy: GlobalPolicy,

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.agents.global_response.g_learn import TIE_TOLERANCE
-from kofn.envs.arrays import FloatArray, IntArray, first_index, float_array, integer
+from kofn.envs.arguments import checked_types
+from kofn.envs.arrays import FloatArray, IntArray, as_array, first_index, float_array, integer
 from kofn.wrappers.finite_mdp import FiniteMDP
 
 
@@ -31,6 +32,7 @@ class NonstationaryPlan:
     values: FloatArray
 
 
+@checked_types
 def backward_induction(mdp: FiniteMDP, horizon: int, reward_weights: npt.ArrayLike | None = None) -> NonstationaryPlan:
     """An optimal policy over `horizon` steps: in every state the lowest action within 1e-9 of the best.
 
@@ -52,6 +54,7 @@ def backward_induction(mdp: FiniteMDP, horizon: int, reward_weights: npt.ArrayLi
     return NonstationaryPlan(policy=policy, values=values)
 
 
+@checked_types
 def evaluate_nonstationary(
     mdp: FiniteMDP, policy: npt.ArrayLike, reward_weights: npt.ArrayLike | None = None
 ) -> FloatArray:
@@ -93,7 +96,7 @@ def horizon_weights(horizon: int, reward_weights: npt.ArrayLike | None) -> Float
 
 
 def _policy_array(policy: npt.ArrayLike, mdp: FiniteMDP) -> IntArray:
-    actions = np.array(policy)
+    actions = np.array(as_array("policy", policy))
     if not np.issubdtype(actions.dtype, np.integer):
         raise TypeError(f"policy must be integers; got dtype {actions.dtype}")
     if actions.ndim != 2 or not len(actions) or actions.shape[1] != mdp.n_states:

@@ -35,6 +35,7 @@ from kofn.agents.finite_horizon.transition_counts import DoublingRule, Transitio
 from kofn.agents.finite_horizon.ucfh_knowledge import Knowledge
 from kofn.agents.finite_horizon.ucfh_problems import EnvProblem, LearningProblem, TableProblem, check_range
 from kofn.agents.finite_horizon.ucfh_settings import UcfhConfig, UcfhConstants, ucfh_constants
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.streams import Seed, child, seed_sequence
 from kofn.wrappers.finite_mdp import FiniteMDP
@@ -76,6 +77,7 @@ class UcfhResult:
     wall_time: float
 
 
+@checked_types
 def ucfh(
     problem: FiniteMDP | gymnasium.Env[Any, Any],
     *,

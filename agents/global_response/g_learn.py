@@ -44,6 +44,7 @@ from kofn.agents.global_response.tuples import expand, sorted_positions
 from kofn.agents.operators import Kernel, backed_up, induced_transition, sampled_kernel
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
 from kofn.agents.symmetric_power.power import UnstablePowerError
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
@@ -113,8 +114,9 @@ class GLearnResult:
         )
 
 
+@checked_types
 def g_learn(
-    game: Game,
+    game: TabularGame | GenerativeGame,
     local_policy: LocalPolicy,
     *,
     k: int,

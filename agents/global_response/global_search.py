@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kofn.agents.lumped_chain import LumpedChain
-from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.arguments import checked_types
+from kofn.envs.arrays import FloatArray, IntArray, integer
 from kofn.envs.policies import GlobalPolicy
 
 BuildChain = Callable[[GlobalPolicy], LumpedChain]
@@ -43,6 +44,7 @@ class ClimbOutcome:
     converged: bool
 
 
+@checked_types
 def climb_global(build_chain: BuildChain, start: GlobalPolicy, *, max_steps: int = 1000) -> ClimbOutcome:
     """Climb Phi from `start`.
 
@@ -52,7 +54,7 @@ def climb_global(build_chain: BuildChain, start: GlobalPolicy, *, max_steps: int
         max_steps: accepted steps after which to give up.
     """
     chain = build_chain(start)
-    for step in range(max_steps):
+    for step in range(integer("max_steps", max_steps, 0)):
         improved = _first_better(chain, build_chain, _switches(chain))
         if improved is None:
             return ClimbOutcome(

@@ -36,6 +36,7 @@ from kofn.agents.joint_control.joint_layout import Layout, layout_of
 from kofn.agents.joint_control.mfq_execution import JointPolicy
 from kofn.agents.operators import Kernel, expected_next
 from kofn.agents.solvers import FixedPoint, value_iteration
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, probability_array
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy
@@ -150,6 +151,7 @@ class CentralisedBound:
     certificate: float
 
 
+@checked_types
 def centralised_local_bound(
     game: TabularGame,
     moves_law: npt.ArrayLike,

@@ -31,6 +31,7 @@ from typing import Literal
 import numpy as np
 
 from kofn.agents.evaluation import BATCH, Evaluation
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, first_index, freeze, integer, one_of, restore_frozen
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
@@ -177,6 +178,7 @@ def action_laws(weights: FloatArray, global_states: IntArray, counts: IntArray, 
     return np.asarray(np.divide(expected, totals, out=np.zeros_like(expected), where=totals > 0))
 
 
+@checked_types
 def evaluate_mfq(
     game: Game,
     policy: JointPolicy,

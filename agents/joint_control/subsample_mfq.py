@@ -30,6 +30,7 @@ from kofn.agents.joint_control.joint_kernels import exact_bytes, exact_kernels, 
 from kofn.agents.joint_control.joint_layout import Layout, layout_of
 from kofn.agents.joint_control.mfq_execution import JointPolicy
 from kofn.agents.operators import AUTO_DENSE_BYTES
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
@@ -74,6 +75,7 @@ class MfqResult:
     wall_time: float
 
 
+@checked_types
 def subsample_mfq(
     game: TabularGame | GenerativeGame,
     *,
@@ -106,7 +108,8 @@ def subsample_mfq(
     used = _choose_parameterisation(game, k, parameterisation)
     layout = layout_of(game, k, {"joint_counts": 0, "algorithm2": 1, "algorithm1": k}[used])
     operator = _choose_operator(game, layout, operator)
-    n_samples = integer("n_samples", n_samples, 1) if operator == "monte_carlo" else 0
+    n_samples = integer("n_samples", n_samples, 1)
+    n_samples = n_samples if operator == "monte_carlo" else 0
     control = _control(game, layout, n_samples, seed_sequence(seed))
     outcome = control.solve(tolerance, max_iterations)
     q_values = control.q_values(outcome.values)
@@ -124,6 +127,7 @@ def subsample_mfq(
     )
 
 
+@checked_types
 def mean_field_value_iteration(
     game: TabularGame | GenerativeGame, n_agents: int, *, tolerance: float = 1e-6, max_iterations: int = 10_000
 ) -> MfqResult:

@@ -28,6 +28,7 @@ import numpy as np
 from kofn.agents.global_response.g_learn import choose_operator
 from kofn.agents.local_response.fleet_problem import ORACLE_STREAM, FleetMethod, FleetProblem
 from kofn.agents.local_response.l_learn_config import LLearnConfig, LLearnOptions
+from kofn.envs.arguments import checked_types
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
 from kofn.envs.model import Game
@@ -81,6 +82,7 @@ class LLearnResult:
     wall_time: float
 
 
+@checked_types
 def l_learn(
     game: TabularGame | GenerativeGame,
     global_policy: GlobalPolicy,

@@ -13,6 +13,7 @@ rises with t, so that the least t follows by bisection over the squares.
 import numpy as np
 
 from kofn.agents.logged_data.transitions import Transitions
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, probability_array
 
 MAX_STATES = 2000
@@ -25,6 +26,7 @@ MIXED = 1e-9
 """Rows of a power that are this close in total variation are the stationary law."""
 
 
+@checked_types
 def behaviour_mixing_time(transitions: Transitions, level: float = 0.25) -> float:
     """t_alpha of the behaviour that made a log, on the surrogate states that it left at least once.
 

@@ -19,6 +19,7 @@ from pettingzoo import ParallelEnv
 
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.logged_data.transitions import SpaceSizes, Transitions
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import IntArray, integer
 from kofn.envs.observations import LocalEncoding, Observation
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
@@ -32,6 +33,7 @@ BLOCK_ENTRIES = 2**22
 """Agents times steps that are kept one by one before they are counted."""
 
 
+@checked_types
 def collect_transitions(
     env: ParallelEnv[str, Observation, int],
     *,

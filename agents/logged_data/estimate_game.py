@@ -29,6 +29,7 @@ import numpy as np
 
 from kofn.agents.logged_data.collect import chance
 from kofn.agents.logged_data.transitions import Transitions
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import BoolArray, FloatArray, IntArray, one_of, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.model import Game
@@ -81,6 +82,7 @@ class GameEstimate:
         return not (len(self.unvisited_global) or len(self.unvisited_local) or len(self.undetermined_rewards))
 
 
+@checked_types
 def estimate_game(
     transitions: Transitions,
     *,

@@ -32,6 +32,7 @@ from kofn.agents.logged_data.collect import chance, collect_transitions
 from kofn.agents.logged_data.oracle_walk import OracleWalk
 from kofn.agents.logged_data.q_updates import Rule, WalkTables, draw_start, replay, walk
 from kofn.agents.logged_data.transitions import Transitions
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
@@ -103,6 +104,7 @@ class OffPolicyResult:
         return float(self.visits.min() / self.visits.sum())
 
 
+@checked_types
 def off_policy_g_learn(
     transitions: Transitions,
     *,
@@ -137,6 +139,7 @@ def off_policy_g_learn(
     return table.result()
 
 
+@checked_types
 def off_policy_in_env(
     env: ParallelEnv[str, Observation, int],
     *,
@@ -183,6 +186,7 @@ def off_policy_in_env(
     return table.result()
 
 
+@checked_types
 def off_policy_in_surrogate(
     game: TabularGame | GenerativeGame,
     local_policy: LocalPolicy,

@@ -13,6 +13,7 @@ from kofn.envs.arrays import (
     freeze,
     integer,
     one_of,
+    positive,
     probability_array,
 )
 
@@ -55,8 +56,9 @@ def test_float_array_refuses_shapes_and_non_finite_entries(
         (b"12", "got bytes (dtype |S2)"),
         (np.array([1j]), "got ndarray (dtype complex128)"),
         (np.array(["2020"], dtype="M8[Y]"), "got ndarray (dtype datetime64[Y])"),
-        ([[1], [1, 2]], "got list (setting an array element with a sequence"),
-        ({"a": 1}, "got dict (float() argument must be"),
+        ({"a": 1}, "got dict (dtype object): {'a': 1}"),
+        ([1, "a", None], "got list (dtype object): [1, 'a', None]"),
+        (10**400, "got int (dtype object): 1000"),
     ],
 )
 def test_float_array_refuses_what_is_no_real_number(values: Any, message: str) -> None:
@@ -156,3 +158,21 @@ def test_one_of_lists_the_choices() -> None:
     for value in ("c", None, ["a"]):
         with pytest.raises(ValueError, match=f"^mode must be one of 'a', 'b'; got {re.escape(repr(value))}$"):
             one_of("mode", value, ("a", "b"))
+
+
+def test_rows_of_unequal_lengths_are_no_array() -> None:
+    with pytest.raises(ValueError, match=r"^x must have rows of equal lengths; got \[\[1\], \[1, 2\]\]$"):
+        float_array("x", [[1], [1, 2]], (None, None))
+
+
+def test_integers_beyond_64_bits_are_refused() -> None:
+    assert integer("x", 2**63 - 1, 0) == 2**63 - 1
+    with pytest.raises(ValueError, match=r"^x must be below 2\^63; got 1(0){30}$"):
+        integer("x", 10**30, 0)
+    with pytest.raises(ValueError, match=r"^x must be below 2\^63; got about 10\^5000$"):
+        integer("x", 10**5000, 0)
+    with pytest.raises(ValueError, match=r"^x must be at least 0; got about -10\^5000$"):
+        integer("x", -(10**5000), 0)
+    assert positive("x", 10**30) == 1e30
+    with pytest.raises(ValueError, match=r"^x must be positive and finite; got about 10\^400$"):
+        positive("x", 10**400)

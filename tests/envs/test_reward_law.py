@@ -416,5 +416,5 @@ def test_a_fleet_is_paid_what_was_drawn(random_game: RandomGame) -> None:
     side = Fleet(lottery(random_game), 1, "box")
     side.reset(Streams.from_seed(12))
     for _ in range(30):
-        s_g, s_l = int(side.simulator.global_states[0]), int(side.counts()[0].argmax())
+        s_g, s_l = int(side.population.simulator.global_states[0]), int(side.counts()[0].argmax())
         assert side.step(np.array([1]), np.array([0, 1])).local_reward_mean[0] in LOCAL.values[s_l, s_g, s_l]

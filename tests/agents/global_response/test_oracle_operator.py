@@ -193,5 +193,5 @@ def test_local_policy_of_another_game_is_refused(random_game: Games, random_loca
 
 def test_something_else_is_refused(random_game: Games, random_local: LocalPolicies) -> None:
     game = random_game(0)
-    with pytest.raises(TypeError, match="game must be a TabularGame or a GenerativeGame; got str"):
+    with pytest.raises(TypeError, match=r"game must be a TabularGame or a GenerativeGame; got 'warehouse' \(str\)"):
         g_learn("warehouse", random_local(game, 0), k=1)  # type: ignore[arg-type] # what is tested

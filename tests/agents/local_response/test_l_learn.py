@@ -281,7 +281,7 @@ def respond(**options: Any) -> LLearnResult:
         ({"max_iterations": 0, "method": "tagged"}, ValueError, "max_iterations must be at least 1; got 0"),
         ({"max_iterations": 0, "method": "shared_coord"}, ValueError, "max_iterations must be at least 1; got 0"),
         ({"n_draws": 0, "method": "mean_field"}, ValueError, "n_draws must be at least 1; got 0"),
-        ({"game": "warehouse"}, TypeError, "game must be a TabularGame or a GenerativeGame; got str"),
+        ({"game": "warehouse"}, TypeError, r"game must be a TabularGame or a GenerativeGame; got 'warehouse' \(str\)"),
         (
             {"game": GenerativeGame.from_tables(warehouse()), "operator": "exact"},
             ValueError,
