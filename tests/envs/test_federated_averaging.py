@@ -252,6 +252,10 @@ def test_the_environment_is_unstructured_and_tells_its_metrics() -> None:
     assert env(data="breast_cancer", n_agents=2).possible_agents == ["global_0", "local_0", "local_1"]
 
 
+THRESHOLDS = {1: 2.5, 4: 2.2, 60: 1.8}
+"""On the mean bin of k clients, above which the server plays: the best of some for every k."""
+
+
 def played(found: AveragingGame, k: int, seed: int) -> float:
     """Discounted return of a server that rests while k clients are content, or rests at random, clients all willing."""
     streams, total = Streams.from_seed(seed), 0.0
@@ -259,17 +263,17 @@ def played(found: AveragingGame, k: int, seed: int) -> float:
     simulator.reset(streams)
     for t in range(30):
         shown = simulator.local_states[0, streams.sampling.choice(60, k, replace=False)]
-        # 0.3 is the best blind rate of those tried, 1.8 the best threshold on the mean bin, at every k.
-        work = shown.mean() > 1.8 if k > 0 else streams.policy.random() < 0.3
+        # 0.3 is the best blind rate of those tried, those that depend on whether it rested included.
+        work = shown.mean() > THRESHOLDS[k] if k > 0 else streams.policy.random() < 0.3
         payment = simulator.step(np.array([LARGE_STEPS if work else PAUSE]), np.full((1, 60), 2))
         total += 0.95**t * payment.team_reward[0]
     return total
 
 
 def test_looking_pays() -> None:
-    """The best blind server < four clients, one client < four, blind and one < all."""
+    """The best blind server < one client, < four, < all; how many are seen matters little, as the docstring says."""
     found = game()
-    returns = {k: np.array([played(found, k, seed) for seed in range(30)]) for k in (0, 1, 4, 60)}
-    for low, high in ((0, 4), (1, 4), (0, 60), (1, 60)):
-        gain = returns[high] - returns[low]
-        assert gain.mean() > 4 * gain.std(ddof=1) / np.sqrt(len(gain)), (low, high)
+    blind, *others = (np.array([played(found, k, seed) for seed in range(30)]) for k in (0, *THRESHOLDS))
+    for seeing in others:
+        gain = seeing - blind
+        assert gain.mean() > 4 * gain.std(ddof=1) / np.sqrt(len(gain))
