@@ -7,20 +7,22 @@ With arrays its step is drawn exactly at a cost that does not depend on n: N[x, 
 agents take action a in state x, Multinomial(N[x, a], P_l(. | x, s_g, a)) of them move, and stochastic rewards are
 multinomial sums. With functions the n agents are drawn one by one, in blocks: O(n) time, bounded memory.
 
-Rewards are drawn from a generator of their own, so that stochastic rewards leave every move as it is.
+Rewards are drawn from a generator of their own, so that stochastic rewards leave every move as it is. The loops over
+agents and counts are compiled (`agent_kernel`, `crowd_kernel`), with random streams named by 256 bits that each step
+takes from the generator of moves.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.population import conditional_probabilities, sample_multinomial
+from kofn.envs.inversion import cumulative_thresholds, integer_thresholds, sample_rows
+from kofn.envs.population import conditional_probabilities
 from kofn.envs.reward_law import RewardLaw
 
 BLOCK = 1 << 18
@@ -44,8 +46,20 @@ class Dynamics(Protocol):
     def step_global(self, draws: Draws, s_g: IntArray, a_g: IntArray) -> Outcome:
         """(r_g, s_g'), both [n_populations]."""
 
-    def step_local(self, draws: Draws, s_l: IntArray, s_g: IntArray, a_l: IntArray, *, seen: IntArray) -> Outcome:
-        """(r_l, s_l') of agents [..., agent], paid at `s_g` and moving with `seen`, which broadcast to `s_l`."""
+    def step_local(
+        self,
+        draws: Draws,
+        s_l: IntArray,
+        s_g: IntArray,
+        a_l: IntArray,
+        *,
+        seen: IntArray,
+        out: Outcome | None = None,
+    ) -> Outcome:
+        """(r_l, s_l') of agents [..., agent], paid at `s_g` and moving with `seen`, which broadcast to `s_l`.
+
+        `out` are arrays that may be overwritten with the result. ValueError for a state or action out of range.
+        """
 
     def step_crowd(
         self, draws: Draws, counts: IntArray, s_g: IntArray, choices: FloatArray, *, seen: IntArray
@@ -78,66 +92,110 @@ class TabularDynamics:
 
     @cached_property
     def _global_thresholds(self) -> FloatArray:
-        return cumulative_thresholds(self.global_transition)
+        """[row of (s_g, a_g), outcome - 1]."""
+        thresholds = cumulative_thresholds(self.global_transition)
+        return thresholds.reshape(self.global_reward.size, -1)
 
     @cached_property
-    def _local_columns(self) -> FloatArray:
-        """One contiguous column per threshold, indexed by the flat (s_l, s_g, a_l)."""
-        thresholds = cumulative_thresholds(self.local_transition)
-        columns = np.moveaxis(thresholds, -1, 0).reshape(thresholds.shape[-1], self.local_reward.size)
-        return np.ascontiguousarray(columns)
+    def _local_moves(self) -> tuple[FloatArray, IntArray]:
+        """Conditional probabilities [s_l, s_g, a_l, s_l'] and integer thresholds [s_l, s_g, a_l, s_l' - 1]."""
+        thresholds = integer_thresholds(cumulative_thresholds(self.local_transition))
+        return conditional_probabilities(self.local_transition), thresholds
 
     @cached_property
-    def _conditional_moves(self) -> FloatArray:
-        return conditional_probabilities(self.local_transition)
+    def _local_payments(self) -> FloatArray:
+        return self.local_reward.copy()  # compiled code is compiled again for read-only arrays
 
     def step_global(self, draws: Draws, s_g: IntArray, a_g: IntArray) -> Outcome:
         """See `Dynamics`."""
+        from kofn.envs import loops  # noqa: PLC0415  # loads numba
+
         law = self.global_reward_law
         rewards = self.global_reward[s_g, a_g] if law is None else law.sample(draws.rewards, s_g, a_g)
-        return rewards, sample_rows(draws.moves.random(s_g.shape), self._global_thresholds[s_g, a_g])
+        rows = s_g * self.global_reward.shape[1] + a_g
+        return rewards, loops.pick_rows(draws.moves.random(s_g.shape), self._global_thresholds, rows)
 
-    def step_local(self, draws: Draws, s_l: IntArray, s_g: IntArray, a_l: IntArray, *, seen: IntArray) -> Outcome:
+    def step_local(
+        self,
+        draws: Draws,
+        s_l: IntArray,
+        s_g: IntArray,
+        a_l: IntArray,
+        *,
+        seen: IntArray,
+        out: Outcome | None = None,
+    ) -> Outcome:
         """See `Dynamics`."""
-        law, paid_at = self.local_reward_law, self._row(s_l, s_g, a_l)
-        rewards = self.local_reward.ravel()[paid_at] if law is None else law.sample(draws.rewards, s_l, s_g, a_l)
-        moved_at = paid_at if seen is s_g else self._row(s_l, seen, a_l)
-        uniforms = draws.moves.random(s_l.shape)
-        moved = np.zeros_like(s_l)
-        for column in self._local_columns:
-            moved += uniforms >= column[moved_at]
+        from kofn.envs import loops  # noqa: PLC0415  # loads numba
+
+        rewards, moved = out if out is not None else (np.empty(s_l.shape), np.empty(s_l.shape, dtype=np.int64))
+        shape = s_l.shape if s_l.ndim == 2 and s_g.shape == seen.shape == (len(s_l), 1) else (s_l.size, 1)
+        per_row = (shape[0], 1) if shape == s_l.shape else s_l.shape
+        globals_ = np.stack([np.broadcast_to(states, per_row).ravel() for states in (s_g, seen)])
+        states, actions = (np.ascontiguousarray(array, dtype=np.int64).reshape(shape) for array in (s_l, a_l))
+        bad = loops.step_agents(
+            loops.new_key(draws.moves),
+            states,
+            globals_,
+            actions,
+            self._local_moves[1].ravel(),
+            self._local_payments.ravel(),
+            self._sizes,
+            moved.reshape(shape),
+            rewards.reshape(shape),
+        )
+        if bad >= 0:
+            self._refuse(np.unravel_index(bad, s_l.shape), s_l, a_l)
+        if self.local_reward_law is not None:
+            rewards = self.local_reward_law.sample(draws.rewards, s_l, s_g, a_l)
         return rewards, moved
 
-    def _row(self, s_l: IntArray, s_g: IntArray, a_l: IntArray) -> IntArray:
-        """Row of (s_l, s_g, a_l) in the flattened local tables."""
-        _, n_global, n_actions = self.local_reward.shape
-        return np.asarray((s_l * n_global + s_g) * n_actions + a_l)
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """|S_l|, |S_g|, |A_l|."""
+        n_local, n_global, n_actions = self.local_reward.shape
+        return n_local, n_global, n_actions
+
+    def _refuse(self, index: tuple[Any, ...], s_l: IntArray, a_l: IntArray) -> NoReturn:
+        n_states, _, n_actions = self._sizes
+        raise ValueError(
+            f"local states must lie in [0, {n_states}) and local actions in [0, {n_actions}); entry "
+            f"{[int(i) for i in index]} is in state {s_l[index]} and acts {a_l[index]}"
+        )
 
     def step_crowd(
         self, draws: Draws, counts: IntArray, s_g: IntArray, choices: FloatArray, *, seen: IntArray
     ) -> Outcome:
         """See `Dynamics`."""
-        actions = sample_multinomial(draws.moves, counts, conditional_probabilities(choices))
-        return self._pay_crowd(draws, actions, s_g), self._move_crowd(draws, actions, seen)
+        from kofn.envs import loops  # noqa: PLC0415  # loads numba
 
-    def _pay_crowd(self, draws: Draws, actions: IntArray, s_g: IntArray) -> FloatArray:
-        """Sums of r_l over the agents counted in `actions` [n_populations, s_l, a_l]."""
-        if self.local_reward_law is None:
-            return np.asarray(np.einsum("bxa,bxa->b", actions, self.local_reward.swapaxes(0, 1)[s_g]))
+        n_states, _, n_actions = self._sizes
+        if choices.shape != (len(counts), n_states, n_actions) or counts.shape[1] != n_states:
+            raise ValueError(
+                f"choices must have shape [n_populations, s_l, a_l] = {[len(counts), n_states, n_actions]}; "
+                f"got {list(choices.shape)}"
+            )
+        actions, moved = np.zeros(choices.shape, dtype=np.int64), np.zeros(counts.shape, dtype=np.int64)
+        totals = loops.step_crowds(
+            loops.new_key(draws.moves),
+            np.ascontiguousarray(counts, dtype=np.int64),
+            np.stack([s_g, seen]),
+            np.ascontiguousarray(choices, dtype=np.float64),
+            self._local_moves,
+            self._local_payments,
+            actions,
+            moved,
+        )
+        return totals if self.local_reward_law is None else self._draw_payments(draws, actions, s_g), moved
+
+    def _draw_payments(self, draws: Draws, actions: IntArray, s_g: IntArray) -> FloatArray:
+        """Sums of stochastic r_l over the agents counted in `actions` [n_populations, s_l, a_l]."""
+        assert self.local_reward_law is not None
         population, state, action = np.nonzero(actions)
         paid = self.local_reward_law.sample_sums(
             draws.rewards, actions[population, state, action], state, s_g[population], action
         )
         return np.asarray(np.bincount(population, paid, len(actions)), dtype=np.float64)
-
-    def _move_crowd(self, draws: Draws, actions: IntArray, seen: IntArray) -> IntArray:
-        """Move the agents counted in `actions` [n_populations, s_l, a_l]; empty cells cost nothing."""
-        population, state, action = np.nonzero(actions)
-        moves = sample_multinomial(
-            draws.moves, actions[population, state, action], self._conditional_moves[state, seen[population], action]
-        )
-        by_state = [np.bincount(population, moves[:, y], len(actions)) for y in range(actions.shape[1])]
-        return np.stack(by_state, axis=1).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,7 +218,16 @@ class SampledDynamics:
         """See `Dynamics`."""
         return self.pay_global(draws.rewards, s_g, a_g), self.sample_global(draws.moves, s_g, a_g)
 
-    def step_local(self, draws: Draws, s_l: IntArray, s_g: IntArray, a_l: IntArray, *, seen: IntArray) -> Outcome:
+    def step_local(
+        self,
+        draws: Draws,
+        s_l: IntArray,
+        s_g: IntArray,
+        a_l: IntArray,
+        *,
+        seen: IntArray,
+        out: Outcome | None = None,  # noqa: ARG002  # the functions bring their own arrays
+    ) -> Outcome:
         """See `Dynamics`."""
         return self.pay_local(draws.rewards, s_l, s_g, a_l), self.sample_local(draws.moves, s_l, seen, a_l)
 

@@ -29,3 +29,8 @@ def cumulative_thresholds(probabilities: FloatArray) -> FloatArray:
     cumulative = np.cumsum(probabilities, axis=-1)
     later_mass = np.cumsum(probabilities[..., ::-1], axis=-1)[..., ::-1]
     return np.where(later_mass[..., 1:] > 0, cumulative[..., :-1], 1.0)
+
+
+def integer_thresholds(thresholds: FloatArray) -> IntArray:
+    """Thresholds [..., j] times 2^53, rounded up: u >= threshold and 2^53 u >= this agree for multiples u of 2^-53."""
+    return np.ceil(np.minimum(thresholds, 1.0) * 2.0**53).astype(np.int64)

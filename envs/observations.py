@@ -10,6 +10,7 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import gymnasium
@@ -24,6 +25,9 @@ ObsMode = Literal["box", "discrete", "multidiscrete"]
 Summary = Literal["histogram", "states"]
 OBS_MODES: tuple[ObsMode, ...] = ("box", "discrete", "multidiscrete")
 SUMMARIES = ("histogram", "states")
+LARGEST_TABLE = 1 << 20
+"""Most numbers in a table of all observations of a local agent."""
+
 Space = gymnasium.Space[Any]
 Observation = npt.NDArray[Any]
 
@@ -57,13 +61,27 @@ class LocalEncoding:
 
     def encode(self, local_states: IntArray, global_states: IntArray) -> Observation:
         """Fresh observations of agents with states [...] under global states that broadcast to [...]."""
+        if self.obs_mode == "box" and self._table is not None:
+            # A row per pair of states, copied: faster than writing ones into zeros.
+            return self._table.take(local_states * self.n_global_states + global_states, axis=0)
         global_states = np.broadcast_to(global_states, local_states.shape)
         if self.obs_mode == "box":
-            parts = [one_hot(local_states, self.n_local_states), one_hot(global_states, self.n_global_states)]
-            return np.concatenate(parts, axis=-1)
+            return self._box(local_states, global_states)
         if self.obs_mode == "multidiscrete":
             return np.stack([local_states, global_states], axis=-1)
         return local_states * self.n_global_states + global_states
+
+    def _box(self, local_states: IntArray, global_states: IntArray) -> Observation:
+        parts = [one_hot(local_states, self.n_local_states), one_hot(global_states, self.n_global_states)]
+        return np.concatenate(parts, axis=-1)
+
+    @cached_property
+    def _table(self) -> Observation | None:
+        """The box of every pair of states, [s_l * n_global_states + s_g, ..], unless there are too many."""
+        n_pairs = self.n_local_states * self.n_global_states
+        if n_pairs * (self.n_local_states + self.n_global_states) > LARGEST_TABLE:
+            return None
+        return self._box(*np.divmod(np.arange(n_pairs), self.n_global_states))
 
     def decode(self, observations: Observation) -> tuple[IntArray, IntArray]:
         """(local states, global states) of observations [..., ]; inverse of `encode`."""

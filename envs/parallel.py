@@ -7,6 +7,7 @@ of them.
 
 from collections.abc import Mapping
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -88,6 +89,9 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         self._spaces: dict[str, tuple[Space, Space]] = {}
         self._local_names = [f"local_{i}" for i in range(self.n_agents)]
         self.possible_agents = [GLOBAL_AGENT, *self._local_names]
+        # Copies of these are filled in at every step, which is much faster than building dicts from nothing.
+        self._nothing = dict.fromkeys(self.possible_agents, False)
+        self._in_order = itemgetter(*self.possible_agents)
         self.agents: list[str] = []
         self._seeded = False
         self._timestep = 0
@@ -155,9 +159,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         self._team_return = 0.0
         self._team_discounted_return = 0.0
         self.agents = list(self.possible_agents)
-        infos: dict[str, Info] = {agent: {} for agent in self.possible_agents}
-        infos[GLOBAL_AGENT].update(self.simulator.info())
-        return self._observations(), infos
+        return self._observations(), self._infos(self.simulator.info())
 
     def step(
         self, actions: Mapping[str, int]
@@ -178,12 +180,11 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         payment = self.simulator.step(*self._parse(actions))
         reward = self._account(payment)
         truncated = self._timestep >= self.max_cycles
-        infos: dict[str, Info] = {agent: {} for agent in self.possible_agents}
-        infos[GLOBAL_AGENT] = self._global_info(payment, truncated)
+        infos = self._infos(self._global_info(payment, truncated))
         observations = self._observations()
-        rewards = dict.fromkeys(self.possible_agents, reward)
-        terminations = dict.fromkeys(self.possible_agents, False)
-        truncations = dict.fromkeys(self.possible_agents, truncated)
+        rewards = dict.fromkeys(self._nothing, reward)
+        terminations = self._nothing.copy()
+        truncations = dict.fromkeys(self._nothing, truncated) if truncated else self._nothing.copy()
         if truncated:
             self.agents = []
         return observations, rewards, terminations, truncations, infos
@@ -193,8 +194,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         values = self._values(actions)
         limits = np.full(len(values), self.game.n_local_actions)
         limits[0] = self.game.n_global_actions
-        plain = all(issubclass(kind, int | np.integer) and kind is not bool for kind in set(map(type, values)))
-        array = np.asarray(values if plain else -1)
+        array = _integers(values)
         if ((array < 0) | (array >= limits)).any():
             # Slow: names the first offending action, or converts integers of other types (arrays without axes).
             named = zip(self.possible_agents, values, limits.tolist(), strict=True)
@@ -202,12 +202,12 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         array = array.astype(np.int64)
         return array[:1], array[None, 1:]
 
-    def _values(self, actions: Mapping[str, int]) -> list[int]:
+    def _values(self, actions: Mapping[str, int]) -> tuple[int, ...]:
         """The actions in the order of `possible_agents`, after checking the keys."""
         if not isinstance(actions, Mapping):
             raise TypeError(f"actions must be a dict from agents to actions; got {type(actions).__name__}")
         try:
-            values = [actions[agent] for agent in self.possible_agents]
+            values: tuple[int, ...] = self._in_order(actions)
         except KeyError as error:
             raise KeyError(f"actions must hold one action per agent; {error.args[0]!r} is missing") from None
         if len(actions) != len(values):
@@ -238,11 +238,20 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         """Fresh observations of all agents."""
         simulator = self.simulator
         rows = self.local_encoding.encode(simulator.local_states[0], simulator.global_states)
-        observations = dict(zip(self._local_names, rows, strict=True))
         seen = self.global_encoding.observe(
             simulator.global_states, simulator.local_states[:, : self.global_encoding.size]
         )
-        return {GLOBAL_AGENT: seen[0], **observations}
+        observations: dict[str, Any] = self._nothing.copy()
+        observations[GLOBAL_AGENT] = seen[0]
+        observations.update(zip(self._local_names, rows, strict=True))
+        return observations
+
+    def _infos(self, global_info: Info) -> dict[str, Info]:
+        """A fresh info per agent."""
+        infos: dict[str, Any] = self._nothing.copy()
+        infos[GLOBAL_AGENT] = global_info
+        infos.update(zip(self._local_names, [{} for _ in self._local_names], strict=True))
+        return infos
 
     def render(self) -> Any:
         """A frame in the current `render_mode`: image array, text, or None ("human")."""
@@ -264,6 +273,18 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
     def _check_started(self, method: str) -> None:
         if not self._seeded:
             raise RuntimeError(f"call reset() before {method}()")
+
+
+def _integers(values: tuple[int, ...]) -> IntArray:
+    """Actions as an array; of one element -1 if one of them is no integer, or too large."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        try:
+            return np.frombuffer(bytes(values), dtype=np.uint8).astype(np.int64)
+        except ValueError:  # beyond a byte
+            pass
+    plain = all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds)
+    return np.asarray(values if plain else -1)
 
 
 def to_aec(env: ParallelEnv[str, Observation, int]) -> AECEnv[str, Observation, int | None]:

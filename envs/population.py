@@ -6,7 +6,8 @@ ordered lexicographically, ascending: `enumerate_histograms(k, S)[0] == (0, .., 
     #{c' < c} = sum_i [ C(r_i + m_i, m_i) - C(r_i - c_i + m_i, m_i) ],   m_i = S-1-i,  r_i = k - c_0 - .. - c_{i-1},
 
 so that ranking needs no table at all. Samplers take a batch of populations and work for 1 to 10^12 agents, where
-numpy's own hypergeometric samplers stop at 10^9.
+numpy's own hypergeometric samplers stop at 10^9; their loops are compiled (`crowd_kernel`). How many numbers one
+population draws changes neither those of another nor those of a later call (common random numbers).
 """
 
 from functools import partial
@@ -24,8 +25,7 @@ _COUNTABLE = 10_000
 """Factors of a binomial coefficient that are still multiplied within milliseconds."""
 
 _SEQUENTIAL_DRAWS = 64
-"""Up to this many agents are drawn one after another. Populations of one size then use equally many draws whatever
-their counts, which keeps two simulations with the same seed in step (common random numbers)."""
+"""Up to this many agents are drawn one after another, each population from a random stream of its own."""
 
 _NUMPY_HYPERGEOMETRIC_LIMIT = 10**9
 """numpy's sampler refuses populations of this size."""
@@ -162,13 +162,14 @@ def sample_multinomial(rng: np.random.Generator, totals: IntArray, conditional: 
     Returns:
         Counts, int64 [..., n_outcomes], summing to `totals`.
     """
+    from kofn.envs import loops  # noqa: PLC0415  # loads numba
+
     n_outcomes = conditional.shape[-1]
-    counts = np.empty((*np.broadcast_shapes(totals.shape, conditional.shape[:-1]), n_outcomes), dtype=np.int64)
-    remaining = np.broadcast_to(totals, counts.shape[:-1])
-    for j in range(n_outcomes - 1):
-        counts[..., j] = rng.binomial(remaining, conditional[..., j])
-        remaining = remaining - counts[..., j]
-    counts[..., -1] = remaining
+    shape = np.broadcast_shapes(totals.shape, conditional.shape[:-1])
+    rows = np.ascontiguousarray(np.broadcast_to(conditional, (*shape, n_outcomes)), dtype=np.float64)
+    counts = np.zeros(rows.shape, dtype=np.int64)
+    cells = np.ascontiguousarray(np.broadcast_to(totals, shape), dtype=np.int64).reshape(-1)
+    loops.spread_cells(loops.new_key(rng), cells, rows.reshape(-1, n_outcomes), counts.reshape(-1, n_outcomes))
     return counts
 
 
@@ -199,15 +200,12 @@ def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: in
 
 
 def _draw_one_by_one(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
-    """Each agent in turn is uniform among those left: exact integer arithmetic, k draws per population."""
-    left = counts.copy()
-    totals = counts.sum(axis=-1)
-    populations = np.arange(len(counts))
-    for drawn in range(k):
-        position = rng.integers(totals - drawn)
-        state = (np.cumsum(left, axis=-1) <= position[:, None]).sum(axis=-1)
-        left[populations, state] -= 1
-    return counts - left
+    """Each agent in turn is uniform among those left: exact integer arithmetic."""
+    from kofn.envs import loops  # noqa: PLC0415  # loads numba
+
+    sampled = np.zeros(counts.shape, dtype=np.int64)
+    loops.sample_crowds(loops.new_key(rng), np.ascontiguousarray(counts, dtype=np.int64), k, sampled)
+    return sampled
 
 
 def _draw_state_by_state(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:

@@ -24,6 +24,7 @@ from kofn.envs.dynamics import Draws
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
 from kofn.envs.population import MAX_AGENTS, conditional_probabilities, count_states, sample_multinomial
+from kofn.envs.recycling import Recycler
 from kofn.envs.streams import Streams
 
 __all__ = [
@@ -110,6 +111,8 @@ class IndividualSimulator(_Simulator):
         self.start_laws = self.game.initial_local.draw(streams.start, self.n_populations)
         uniforms = streams.start.random((self.n_populations, self.n_agents))
         self.local_states = sample_rows(uniforms, cumulative_thresholds(self.start_laws)[:, None, :])
+        self.local_rewards = np.zeros(self.local_states.shape)
+        self._spare_rewards, self._spare_states = Recycler(), Recycler()
 
     def counts(self) -> IntArray:
         """Histograms of all agents, int64 [n_populations, s_l]."""
@@ -125,9 +128,14 @@ class IndividualSimulator(_Simulator):
         global_reward, old, seen = self._step_global(global_actions)
         paid_at = old[:, None]
         seen_by_all = paid_at if seen is old else seen[:, None]
-        self.local_rewards, self.local_states = self.dynamics.step_local(
-            self._local_draws, self.local_states, paid_at, local_actions, seen=seen_by_all
+        shape = self.local_states.shape
+        out = self._spare_rewards.take(shape, np.float64), self._spare_states.take(shape, np.int64)
+        rewards, states = self.dynamics.step_local(
+            self._local_draws, self.local_states, paid_at, local_actions, seen=seen_by_all, out=out
         )
+        self._spare_rewards.keep(self.local_rewards)
+        self._spare_states.keep(self.local_states)
+        self.local_rewards, self.local_states = rewards, states
         self._global_reward = global_reward
         return Payment(global_reward, self.local_rewards.sum(axis=1) / max(self.n_agents, 1))
 

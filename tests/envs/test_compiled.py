@@ -6,7 +6,7 @@ from typing import Any
 import numba
 import pytest
 
-from kofn.agents import compiled as module
+from kofn.envs import compiled as module
 
 
 def twice(x: int) -> int:
@@ -20,11 +20,11 @@ def test_compiled_code_computes_the_same() -> None:
 def test_without_a_place_for_it_code_is_compiled_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def njit(*, cache: bool = False) -> Callable[..., Any]:
+    def njit(*, cache: bool = False, error_model: str) -> Callable[..., Any]:
         asked.append(cache)
         if cache:
             raise RuntimeError("cannot cache function 'twice': no locator available")
-        return numba.njit()
+        return numba.njit(error_model=error_model)
 
     monkeypatch.setattr(module, "njit", njit)
     assert module.compiled(twice)(21) == 42
