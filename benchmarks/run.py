@@ -8,6 +8,7 @@ import argparse
 import sys
 
 import games
+import interfaces
 import lumped_step
 import riverswim
 import subsampling
@@ -23,7 +24,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     quick = parser.parse_args().quick
     figures = [
-        *lumped_step.measure(quick=quick),  # the shortest timings first, in a young process
+        *interfaces.measure(quick=quick),  # the shortest timings first, in a young process
+        *lumped_step.measure(quick=quick),
         *riverswim.measure(quick=quick),
         *subsampling.measure(quick=quick),
         *games.measure(quick=quick),

@@ -56,6 +56,12 @@ VIEWS = {
 }
 """Single-agent views registered with Gymnasium."""
 
+VECTOR_VIEWS = {
+    "kofn/GlobalBestResponse-v0": "kofn.wrappers.vector_views:global_best_response_vec",
+    "kofn/LocalBestResponse-v0": "kofn.wrappers.vector_views:local_best_response_vec",
+}
+"""What `gymnasium.make_vec` makes of those views that step many populations at once."""
+
 
 def game_id(name: str) -> str:
     """The registered id of a game, `kofn/<name>-v<version>`; raises ValueError for an unknown one."""
@@ -114,4 +120,4 @@ def register_all() -> None:
             pettingzoo.register("parallel", game_id(name), "kofn.wrappers.factory:make_parallel", kwargs=options)
             pettingzoo.register("aec", game_id(name), "kofn.wrappers.factory:make_aec", kwargs=options)
     for view, entry_point in VIEWS.items():
-        gymnasium.register(id=view, entry_point=entry_point)
+        gymnasium.register(id=view, entry_point=entry_point, vector_entry_point=VECTOR_VIEWS.get(view))

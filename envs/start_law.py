@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, xlogy
 
 from kofn.envs.arrays import FloatArray, first_index, float_array, freeze, integer, probability_array, restore_frozen
 from kofn.envs.population import enumerate_histograms
@@ -46,6 +45,8 @@ class FixedStart:
 
     def histogram_law(self, n_agents: int) -> FloatArray:
         """Law of the histogram of n agents at time 0 (multinomial), float [histogram] in rank order."""
+        from scipy.special import gammaln, xlogy  # noqa: PLC0415  # slow to load, and needed by exact laws alone
+
         counts = enumerate_histograms(n_agents, self.n_states)
         log_law = gammaln(n_agents + 1) + (xlogy(counts, self.probabilities) - gammaln(counts + 1)).sum(axis=1)
         law: FloatArray = np.exp(log_law)
@@ -91,6 +92,8 @@ class DirichletStart:
 
     def histogram_law(self, n_agents: int) -> FloatArray:
         """Law of the histogram of n agents at time 0 (Dirichlet-multinomial), float [histogram] in rank order."""
+        from scipy.special import gammaln  # noqa: PLC0415  # as above
+
         counts = enumerate_histograms(n_agents, self.n_states)
         alpha, total = self.concentration, self.concentration.sum()
         log_law = gammaln(n_agents + 1) + gammaln(total) - gammaln(n_agents + total)

@@ -159,7 +159,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         sampler: Sampler | str = "uniform",
     ) -> None:
         if k is None:
-            k = _policy_k(global_policy)
+            k = policy_k(global_policy)
         self._view = View(game, n_agents, k, max_cycles, render_mode, sampler)
         self.render_mode = render_mode
         self.game = self._view.game
@@ -218,7 +218,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         self._view.close()
 
 
-def _policy_k(global_policy: GlobalPolicy | str | npt.ArrayLike) -> int | None:
+def policy_k(global_policy: GlobalPolicy | str | npt.ArrayLike) -> int | None:
     """Agents the policy sees where it says so; a named policy acts alike whatever it sees, so that one will do."""
     if isinstance(global_policy, GlobalPolicy):
         return global_policy.k

@@ -242,7 +242,9 @@ def test_an_array_nobody_holds_is_used_again() -> None:
 def test_a_second_process_compiles_nothing(tmp_path: Path, warehouse3: TabularGame) -> None:
     """This process has compiled, or loaded, everything that the steps below need."""
     code = (
-        "import numpy as np\n"
+        "import sys, numpy as np\n"
+        "import kofn.envs\n"
+        "assert not {'numba', 'scipy.special'} & set(sys.modules), 'importing kofn.envs is to stay quick'\n"
         "from kofn.envs import IndividualSimulator, LumpedSimulator, Streams\n"
         "from kofn.envs.population import sample_without_replacement\n"
         "from kofn.envs.warehouse_dispatch import game\n"
