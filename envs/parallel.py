@@ -184,8 +184,9 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         observations = self._observations()
         rewards = dict.fromkeys(self._nothing, reward)
         terminations = self._nothing.copy()
-        truncations = dict.fromkeys(self._nothing, truncated) if truncated else self._nothing.copy()
+        truncations = self._nothing.copy()
         if truncated:
+            truncations = dict.fromkeys(self._nothing, truncated)
             self.agents = []
         return observations, rewards, terminations, truncations, infos
 

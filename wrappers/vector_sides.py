@@ -63,7 +63,7 @@ class _Populations:
 class Dispatcher:
     """The global agent, all local agents following one policy."""
 
-    others = None
+    others: str | None = None
 
     def __init__(self, view: View, n_envs: int, local_policy: LocalPolicy, obs_mode: ObsMode) -> None:
         game = view.game
@@ -90,7 +90,7 @@ class Dispatcher:
 class Tagged:
     """One agent of each population, the others keeping their policy."""
 
-    others = "keep local_policy"
+    others: str | None = "keep local_policy"
 
     def __init__(
         self, view: View, n_envs: int, global_policy: GlobalPolicy, local_policy: LocalPolicy, obs_mode: ObsMode
@@ -130,7 +130,7 @@ class Tagged:
 class Fleets:
     """All agents of each population; the learner sees s_g and picks an action for every local state."""
 
-    others = "follow the learner"
+    others: str | None = "follow the learner"
 
     def __init__(self, view: View, n_envs: int, global_policy: GlobalPolicy, obs_mode: ObsMode) -> None:
         game = view.game

@@ -117,7 +117,9 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """What the other agents do, where the learner is one of them."""
         if self._side.others is None:
             return {}
-        return {"others": np.where(present, np.array(self._side.others, dtype=object), None), "_others": present}
+        others = np.full(self.num_envs, None, dtype=object)
+        others[present] = self._side.others
+        return {"others": others, "_others": present}
 
     def step(self, actions: Any) -> StepResult:
         """Play one action per population.
