@@ -11,12 +11,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from plain import Comprehensions, DoNothing, PlainAgents, plain_crowd_step, plain_evaluation
 from result import HEADER, Figure
-from timing import paired_seconds
+from timing import cpu_clock
+from timing import paired_seconds as paired
 
 from kofn.agents import evaluate
 from kofn.envs import GlobalPolicy, IndividualSimulator, LocalPolicy, LumpedSimulator, PopulationEnv, Streams
@@ -30,6 +32,7 @@ GAME, K = game(), 10
 PAIR = GlobalPolicy.named("keep", GAME, K), LocalPolicy.named("uniform", GAME)
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "speed.png"
 Call = Callable[[], object]
+paired_seconds = partial(paired, clock=cpu_clock)
 
 
 def figure(name: str, value: float, limit: float, *, at_least: bool, note: str) -> Figure:
@@ -93,6 +96,19 @@ def lumped(n_populations: int, n_agents: int, rounds: int) -> Figure:
     name = f"lumped step of {n_populations}, n={n_agents:.0e}: plain against ours (ratio)"
     note = f"{per:.1f} us per population against {plain:.0f}"
     return figure(name, gain * n_populations / part, 3.0, at_least=True, note=note)
+
+
+def lumped_growth(rounds: int) -> Figure:
+    """One population, of a thousand and of a trillion agents."""
+
+    def stepper(n_agents: int) -> Call:
+        simulator, action = LumpedSimulator(GAME, n_agents), np.zeros(1, dtype=np.int64)
+        simulator.reset(Streams.from_seed(0))
+        return lambda: simulator.step(action, PAIR[1].table)
+
+    small, large, ratio = paired_seconds(stepper(10**3), stepper(10**12), calls=300, rounds=rounds)
+    note = f"{small * 1e6:.0f} us at 1e3, {large * 1e6:.0f} us at 1e12"
+    return figure("lumped step, n=1e12 against n=1e3 (ratio)", ratio, 2.0, at_least=False, note=note)
 
 
 def evaluation(n_rollouts: int, horizon: int, rounds: int) -> list[Figure]:
@@ -160,7 +176,8 @@ def measure(*, quick: bool) -> list[Figure]:
         *standard_api([1000] if quick else [1000, 10_000, 100_000], rounds),
         array_api(10**5 if quick else 10**6, rounds),
         *(lumped(b, n, rounds) for b, n in ([(4096, 1000)] if quick else [(1, 10**12), (4096, 1000), (4096, 10**12)])),
-        *evaluation(*((50, 20) if quick else (250, 50)), 3 if quick else 5),
+        lumped_growth(rounds),
+        *evaluation(*((250, 8) if quick else (250, 50)), 3 if quick else 5),
         vector_views(1024 if quick else 4096, rounds),
         import_time(2 if quick else 5),
     ]

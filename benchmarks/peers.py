@@ -23,9 +23,9 @@ def parallel_rate(env: Any) -> float:
     steps, spent = 0, 0.0
     while spent < SECONDS:
         actions = {agent: drawn[agent][steps % 16] for agent in env.agents}
-        began = time.perf_counter()
+        began = time.process_time()
         env.step(actions)
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         steps += len(actions)
         if not env.agents:
             env.reset()
@@ -45,9 +45,9 @@ def magent2() -> float:
 
 
 def beach() -> float:
-    from momaland.envs.beach import beach_v0
+    from momaland.envs.beach import mobeach_v0
 
-    return parallel_rate(beach_v0.parallel_env(num_agents=100))
+    return parallel_rate(mobeach_v0.parallel_env(num_agents=100, num_timesteps=10**6))
 
 
 def rware() -> float:
@@ -58,9 +58,9 @@ def rware() -> float:
     env.reset(seed=0)
     actions, steps, spent = [env.action_space.sample() for _ in range(16)], 0, 0.0
     while spent < SECONDS:
-        began = time.perf_counter()
+        began = time.process_time()
         done = env.step(actions[steps % 16])[2]
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         steps += 1
         if done:
             env.reset()
@@ -75,11 +75,11 @@ def vmas() -> float:
     env = library.make_env(scenario="balance", num_envs=32_768, device="cpu", n_agents=3)
     env.reset()
     actions = [torch.zeros(32_768, 2) for _ in range(3)]
-    steps, began = 0, time.perf_counter()
-    while time.perf_counter() - began < 2 * SECONDS:
+    steps, began = 0, time.process_time()
+    while time.process_time() - began < 2 * SECONDS:
         env.step(actions)
         steps += 1
-    return steps * 32_768 * 3 / (time.perf_counter() - began)
+    return steps * 32_768 * 3 / (time.process_time() - began)
 
 
 PEERS: dict[str, Callable[[], float]] = {

@@ -9,7 +9,6 @@ import sys
 
 import games
 import interfaces
-import lumped_step
 import riverswim
 import subsampling
 import warehouse_training
@@ -25,7 +24,6 @@ def main() -> int:
     quick = parser.parse_args().quick
     figures = [
         *interfaces.measure(quick=quick),  # the shortest timings first, in a young process
-        *lumped_step.measure(quick=quick),
         *riverswim.measure(quick=quick),
         *subsampling.measure(quick=quick),
         *games.measure(quick=quick),

@@ -131,12 +131,13 @@ class TabularDynamics:
         rewards, moved = out if out is not None else (np.empty(s_l.shape), np.empty(s_l.shape, dtype=np.int64))
         shape = s_l.shape if s_l.ndim == 2 and s_g.shape == seen.shape == (len(s_l), 1) else (s_l.size, 1)
         per_row = (shape[0], 1) if shape == s_l.shape else s_l.shape
-        globals_ = np.stack([np.broadcast_to(states, per_row).ravel() for states in (s_g, seen)])
+        globals_ = np.empty((2, *per_row), dtype=np.int64)
+        globals_[0], globals_[1] = s_g, seen
         states, actions = (np.ascontiguousarray(array, dtype=np.int64).reshape(shape) for array in (s_l, a_l))
         bad = loops.step_agents(
             loops.new_key(draws.moves),
             states,
-            globals_,
+            globals_.reshape(2, -1),
             actions,
             self._local_moves[1].ravel(),
             self._local_payments.ravel(),
@@ -176,10 +177,12 @@ class TabularDynamics:
                 f"got {list(choices.shape)}"
             )
         actions, moved = np.zeros(choices.shape, dtype=np.int64), np.zeros(counts.shape, dtype=np.int64)
+        globals_ = np.empty((2, len(s_g)), dtype=np.int64)
+        globals_[0], globals_[1] = s_g, seen
         totals = loops.step_crowds(
             loops.new_key(draws.moves),
             np.ascontiguousarray(counts, dtype=np.int64),
-            np.stack([s_g, seen]),
+            globals_,
             np.ascontiguousarray(choices, dtype=np.float64),
             self._local_moves,
             self._local_payments,

@@ -34,9 +34,9 @@ Observation = npt.NDArray[Any]
 
 def one_hot(indices: IntArray, size: int) -> npt.NDArray[np.float32]:
     """float32 [..., size] with a single 1 per row."""
-    encoded = np.zeros((*indices.shape, size), dtype=np.float32)
-    np.put_along_axis(encoded, indices[..., None], 1.0, axis=-1)
-    return encoded
+    encoded = np.zeros((indices.size, size), dtype=np.float32)
+    encoded[np.arange(indices.size), indices.ravel()] = 1.0
+    return encoded.reshape(*indices.shape, size)
 
 
 @dataclass(frozen=True)

@@ -193,15 +193,18 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
     def _parse(self, actions: Mapping[str, int]) -> tuple[IntArray, IntArray]:
         """Validated action arrays ([1], [1, n]) of an action dict."""
         values = self._values(actions)
-        limits = np.full(len(values), self.game.n_local_actions)
-        limits[0] = self.game.n_global_actions
-        array = _integers(values)
+        limits, array = self._limits, _integers(values)
         if ((array < 0) | (array >= limits)).any():
             # Slow: names the first offending action, or converts integers of other types (arrays without axes).
             named = zip(self.possible_agents, values, limits.tolist(), strict=True)
             array = np.array([integer(f"the action of {agent!r}", value, 0, n - 1) for agent, value, n in named])
         array = array.astype(np.int64)
         return array[:1], array[None, 1:]
+
+    @cached_property
+    def _limits(self) -> IntArray:
+        """Numbers of actions, in the order of `possible_agents`."""
+        return np.array([self.game.n_global_actions, *[self.game.n_local_actions] * self.n_agents])
 
     def _values(self, actions: Mapping[str, int]) -> tuple[int, ...]:
         """The actions in the order of `possible_agents`, after checking the keys."""

@@ -227,8 +227,8 @@ def draw_agents(
     if outside.any():
         index = first_index(outside)
         raise ValueError(f"a sampler must return agents in [0, {n_agents}); entry {list(index)} is {drawn[index]}")
-    found, times = np.unique(drawn, return_counts=True)
-    if len(found) < k:
+    if len(set(drawn.tolist())) < k:
+        found, times = np.unique(drawn, return_counts=True)
         raise ValueError(f"a sampler must return different agents; {found[times > 1][0]} is there {times.max()} times")
     return drawn.astype(np.int64)
 
