@@ -54,9 +54,7 @@ def play(dispatcher: Dispatcher, n_rollouts: int) -> Evaluation:
 def learn(k: int, n_agents: int, seed: int) -> LinearGLearnResult:
     """At the settings of the table."""
     features = ProductFeatures.of(game(), degree=1, n_knots=11)
-    return linear_g_learn(
-        game(), Chase(), features=features, k=k, n_agents=n_agents, n_states=750, n_samples=2, seed=seed
-    )
+    return linear_g_learn(game(), Chase(), features=features, k=k, n_agents=n_agents, n_samples=2, seed=seed)
 
 
 def main() -> None:

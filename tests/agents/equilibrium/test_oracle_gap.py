@@ -39,6 +39,20 @@ def test_sampled_limit_is_above_the_exact_one_and_near_it(
     assert again == found[0]
 
 
+def test_margin_is_hoeffdings(random_game: Games) -> None:
+    """On the same draws limits at two levels differ by R/(1-gamma) times a difference of roots, R that of a guess."""
+    game, n_samples = random_game(5, 3, 3, discount=0.8), 2000
+    oracle, n_entries = GenerativeGame.from_tables(game), game.global_reward.size * 3 * game.n_local_actions
+    levels = (0.3, 0.01, 1e-6)
+    found = [sampled_relaxed_potential(oracle, n_samples=n_samples, delta=delta, seed=1) for delta in levels]
+    roots = [sqrt(log(n_entries / delta) / (2 * n_samples)) for delta in levels]
+    widths = np.diff(found) / np.diff(roots) * (1 - game.discount)
+    spread = float(np.ptp(game.global_reward) + np.ptp(game.local_reward))
+    spread += game.discount * float(np.ptp(relaxed_values(game).values))
+    assert widths[0] == pytest.approx(widths[1], rel=1e-9)
+    assert widths[0] == pytest.approx(spread, rel=0.2)
+
+
 def test_bounds_of_both_gaps_hold(
     random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies
 ) -> None:
