@@ -19,7 +19,8 @@ and by GMRES in a large one.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from operator import matmul
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
 from kofn.agents.observation_channel import lift, project
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
+from kofn.agents.side_by_side import side_by_side
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
@@ -117,7 +119,8 @@ class LumpedChain:
     def flow(self, occupancy: FloatArray) -> FloatArray:
         """P^T d, float [s_g', histogram']."""
         weighted = self.global_moves * occupancy[:, :, None]
-        moved = [kernel.T @ weight for kernel, weight in zip(self.kernels, weighted, strict=True)]
+        pairs = zip(self.kernels, weighted, strict=True)
+        moved = side_by_side([partial(matmul, kernel.T, weight) for kernel, weight in pairs], weighted[0].size)
         total: FloatArray = np.sum(moved, axis=0).T
         return total
 

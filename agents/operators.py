@@ -22,12 +22,14 @@ which take a union over entries.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from operator import matmul
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from kofn.agents.side_by_side import side_by_side
 from kofn.agents.symmetric_power.power import SymmetricPower
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
@@ -210,7 +212,7 @@ def mean_field_reward(global_reward: FloatArray, local_reward: FloatArray, k: in
 def expected_next(kernels: Sequence[Expectation], values: FloatArray) -> FloatArray:
     """E[values(s_g', F') | s_g, F] for every s_g', float [s_g, histogram, s_g'], from values [s_g', histogram]."""
     columns = np.ascontiguousarray(values.T)
-    return np.stack([kernel @ columns for kernel in kernels])
+    return np.stack(side_by_side([partial(matmul, kernel, columns) for kernel in kernels], columns.size))
 
 
 def look_ahead(values: FloatArray, kernels: Sequence[Expectation], global_transition: FloatArray) -> FloatArray:
@@ -249,13 +251,22 @@ def bellman_operator(
 def backed_up(
     q_values: FloatArray, rewards: FloatArray, ahead: Callable[[FloatArray], FloatArray], discount: float
 ) -> FloatArray:
-    """Any Bellman operator of this module: rewards + discount * ahead(max_a Q).
+    """Any Bellman operator of this module: `action_values` of max_a Q, [s_g, observation, a_g]."""
+    return action_values(q_values.max(axis=2), rewards, ahead, discount)
+
+
+def action_values(
+    values: FloatArray, rewards: FloatArray, ahead: Callable[[FloatArray], FloatArray], discount: float
+) -> FloatArray:
+    """Rewards + discount * ahead(values), float [s_g, observation, a_g].
 
     Args:
-        q_values: Q, float [s_g, observation, a_g].
+        values: float [s_g', observation'].
         rewards: float [s_g, observation, a_g].
         ahead: values [s_g', observation'] -> their expectation, float [s_g, observation, a_g].
         discount: gamma.
     """
-    result: FloatArray = rewards + discount * ahead(q_values.max(axis=2))
+    result = ahead(values)
+    result *= discount
+    result += rewards
     return result

@@ -1,11 +1,17 @@
 r"""Fixed points of discounted operators, with a certificate.
 
-For a monotone operator T with T(Q + c) = T Q + gamma c, and d = T Q - Q, the MacQueen bounds hold entrywise:
+For a monotone operator T with T(W + c) = T W + gamma c, and d = T W - W, the MacQueen bounds hold entrywise:
 
-    T Q + gamma/(1-gamma) min d  <=  Q*  <=  T Q + gamma/(1-gamma) max d.
+    T W + gamma/(1-gamma) min d  <=  W*  <=  T W + gamma/(1-gamma) max d.
 
 Value iteration stops when they are within the tolerance and returns their midpoint, so that the error is at most
 certificate = gamma/(1-gamma) (max d - min d)/2. Stopped early it returns the midpoint too, with its larger certificate.
+Where T W is a maximum over actions of a table Q(W), the same bounds hold for Q* - Q(W), and iterating on W is enough.
+
+Anderson acceleration: instead of T W the next iterate is the combination sum_i w_i T W_i, sum_i w_i = 1, of the last
+few images whose combined changes sum_i w_i d_i, constants taken off (the bounds do not see them), have the least norm.
+Plain iteration shrinks the span of d by gamma or more in every step; where a combination does not, what is remembered
+is dropped and iteration goes on plainly from the best iterate. The certificate is that of T alone, wherever W is from.
 
 An operator that is drawn afresh for every sweep has no fixed point to certify: `iterate_afresh` applies a given number
 of them.
@@ -18,13 +24,19 @@ import numpy as np
 
 from kofn.envs.arrays import FloatArray, integer, positive
 
+WINDOW = 6
+"""Earlier iterates that acceleration combines with the last."""
+
+REGULARISATION = 1e-13
+"""Added to the Gram matrix of normalised changes, whose entries are known to rounding only."""
+
 
 @dataclass(frozen=True, eq=False)
 class FixedPoint:
     """Outcome of `value_iteration`.
 
     Attributes:
-        values: approximate fixed point, shape of the start.
+        values: approximate fixed point, as the operator returns it.
         n_iterations: operator applications.
         converged: whether the certificate is within the tolerance.
         certificate: bound on the sup-norm error of `values`; nan where there is no fixed point.
@@ -41,15 +53,19 @@ def value_iteration(
     start: FloatArray,
     discount: float,
     *,
+    reduce: Callable[[FloatArray], FloatArray] | None = None,
+    window: int = 0,
     tolerance: float = 1e-6,
     max_iterations: int = 10_000,
 ) -> FixedPoint:
     """Iterate `operator` from `start` until its fixed point is known within `tolerance`.
 
     Args:
-        operator: monotone, with T(Q + c) = T Q + discount c.
-        start: Q^0.
+        operator: monotone, with T(W + c) = T W + discount c; if `reduce` is given, W -> Q(W) with T W = reduce(Q(W)).
+        start: W^0.
         discount: gamma.
+        reduce: maximum over actions, or another nonexpansive map that commutes with constants; omitted: none.
+        window: earlier iterates to combine with the last; 0: plain value iteration.
         tolerance: largest certificate accepted.
         max_iterations: applications after which to stop; the result then says `converged=False`.
 
@@ -59,20 +75,63 @@ def value_iteration(
     """
     tolerance = positive("tolerance", tolerance)
     max_iterations = integer("max_iterations", max_iterations, 1)
-    values = start
+    values, memory = start, _Memory(integer("window", window, 0), discount)
     factor = discount / (1 - discount)
     iteration = 0
     while True:
         iteration += 1
-        updated = operator(values)
+        table = operator(values)
+        updated = table if reduce is None else reduce(table)
         change = updated - values
         lowest, highest = float(change.min()), float(change.max())
         _check_finite(highest - lowest, iteration)
         certificate = factor * (highest - lowest) / 2
         converged = certificate <= tolerance
         if converged or iteration == max_iterations:
-            return FixedPoint(updated + factor * (highest + lowest) / 2, iteration, converged, certificate)
-        values = updated
+            return FixedPoint(table + factor * (highest + lowest) / 2, iteration, converged, certificate)
+        values = memory.next(updated, change, highest - lowest)
+
+
+class _Memory:
+    """Images T W_i and changes d_i of the last iterates, and what to try next."""
+
+    def __init__(self, window: int, discount: float) -> None:
+        self._window = window
+        self._discount = discount
+        self._images: list[FloatArray] = []
+        self._changes: list[FloatArray] = []
+        self._best: FloatArray | None = None
+        self._least_span = np.inf
+
+    def next(self, updated: FloatArray, change: FloatArray, span: float) -> FloatArray:
+        """The next iterate, after T W = `updated` with d = `change`."""
+        if self._window == 0:
+            return updated
+        slow = span > self._discount * self._least_span
+        if self._best is None or span < self._least_span:
+            self._best, self._least_span = updated, span
+        if slow and self._images:
+            self._images.clear()
+            self._changes.clear()
+            return self._best
+        self._images = [*self._images[-self._window :], updated]
+        self._changes = [*self._changes[-self._window :], change.ravel() - change.mean()]
+        weights = _combination(self._changes)
+        combined = np.zeros_like(updated)
+        for weight, image in zip(weights, self._images, strict=True):
+            combined += weight * image
+        return combined
+
+
+def _combination(changes: list[FloatArray]) -> FloatArray:
+    """Weights, which sum to 1, of the combination with the least norm."""
+    gram = np.array([[np.vdot(one, other) for other in changes] for one in changes])
+    norms = np.sqrt(np.diag(gram))
+    if norms.min() == 0:
+        return np.eye(len(changes))[norms.argmin()]
+    normalised = gram / np.outer(norms, norms) + REGULARISATION * np.eye(len(changes))
+    weights: FloatArray = np.linalg.solve(normalised, norms.min() / norms) / norms
+    return weights / weights.sum()
 
 
 def iterate_afresh(

@@ -41,7 +41,7 @@ from kofn.agents.global_response.g_learn_theory import GLearnTheory, theory_of
 from kofn.agents.global_response.oracle_operator import OracleSurrogate
 from kofn.agents.global_response.surrogate import Surrogate, TabularSurrogate
 from kofn.agents.global_response.tuples import expand, sorted_positions
-from kofn.agents.operators import Kernel, backed_up, induced_transition, sampled_kernel
+from kofn.agents.operators import Kernel, action_values, backed_up, induced_transition, sampled_kernel
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
 from kofn.agents.symmetric_power.power import UnstablePowerError
 from kofn.envs.arguments import checked_types
@@ -195,14 +195,22 @@ def _solve(
     """Fixed point of the adapted operator, or its last iterate where it is drawn in every sweep."""
     rng = np.random.default_rng(root)
     # Q = 0 once negative rewards are shifted up to zero, which the theorems assume.
-    start = np.full_like(rewards, min(0.0, rewards.min()) / (1 - discount))
+    least = min(0.0, rewards.min()) / (1 - discount)
 
     def operator() -> Callable[[FloatArray], FloatArray]:
         return partial(backed_up, rewards=rewards, ahead=surrogate.ahead(plan, rng), discount=discount)
 
     if plan.afresh:
-        return iterate_afresh(operator, start, plan.max_iterations)
-    return value_iteration(operator(), start, discount, tolerance=tolerance, max_iterations=plan.max_iterations)
+        return iterate_afresh(operator, np.full_like(rewards, least), plan.max_iterations)
+    return value_iteration(
+        partial(action_values, rewards=rewards, ahead=surrogate.ahead(plan, rng), discount=discount),
+        np.full(rewards.shape[:2], least),
+        discount,
+        reduce=partial(np.max, axis=2),
+        window=plan.window,
+        tolerance=tolerance,
+        max_iterations=plan.max_iterations,
+    )
 
 
 def _tables(values: FloatArray, game: Sizes, k: int, plan: GLearnPlan) -> tuple[FloatArray, FloatArray | None]:

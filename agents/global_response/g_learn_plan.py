@@ -11,6 +11,7 @@ from kofn.agents.exact_operator import MAX_PRODUCTS, exact_products
 from kofn.agents.global_response.g_learn_config import GLearnConfig
 from kofn.agents.global_response.tuples import tuples_preferred
 from kofn.agents.operators import POOL_STRETCHES
+from kofn.agents.solvers import WINDOW
 from kofn.envs.arrays import integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
@@ -40,6 +41,7 @@ class GLearnPlan:
         paired: whether s_g' is sampled and paired with the agents' samples.
         afresh: whether every sweep draws samples of its own.
         max_iterations: sweeps after which to stop.
+        window: sweeps that acceleration combines with the last (0 where the theorems count plain ones).
     """
 
     operator: Literal["exact", "monte_carlo", "rounded"]
@@ -48,6 +50,7 @@ class GLearnPlan:
     paired: bool
     afresh: bool
     max_iterations: int
+    window: int
 
     @property
     def solves_tuples(self) -> bool:
@@ -78,6 +81,7 @@ def make_plan(game: Game, k: int, settings: GLearnConfig) -> GLearnPlan:
         paired=sampled and (settings.sample_global or isinstance(game, GenerativeGame)),
         afresh=settings.resample == "each_sweep",
         max_iterations=_n_sweeps(game, k, settings),
+        window=0 if settings.max_iterations == "theory" else WINDOW,
     )
 
 

@@ -12,9 +12,11 @@ times max |V|, and in general far smaller. So where the bound does not do, a pro
     V_t(c) = prod_x t_x^{c_x}      have the image      (K^{(x)k} V_t)(c) = prod_x (K t)_x^{c_x},
 
 which is known at every histogram without any kernel. With t_x = +-exp(-u/k), 0 <= u < 1, such V are of order 1 and
-change sign from one histogram to the next. Where the probe fails too, `symmetric_power` refuses.
+change sign from one histogram to the next. Where the probe fails too, `symmetric_power` refuses. Every application
+carries the function 1 along in a lane to spare and warns if its image is another; adjoints watch the sum of weights.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -37,6 +39,11 @@ TOLERANCE = 1e-11
 
 ENOUGH = 1e-12
 """A bound on the error below which no better orders of elimination are sought."""
+
+RUNTIME_TOLERANCE = 1e-9
+"""Relative error of a sum known beforehand above which an application warns."""
+
+TINY = np.finfo(np.float64).tiny
 
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of it modulo 1 fill the unit interval evenly."""
@@ -92,11 +99,26 @@ class SymmetricPower:
             permuted(given, first, before, self._terms, values)
             apply_shears(values, self._terms, pairs, weights, self.adjoint)
             put_permuted(values, first, after, self._terms, found)
+        self._check(given, found, values)
         return found.reshape(columns.shape)
 
     def toarray(self) -> FloatArray:
         """The dense kernel."""
         return self @ np.eye(self.shape[0])
+
+    def _check(self, given: FloatArray, found: FloatArray, values: FloatArray) -> None:
+        """Warn where this very application lost digits: 1 has expectation 1, and no weight gets lost."""
+        if self.adjoint:
+            lost = np.abs(found.sum(axis=0) - given.sum(axis=0)).max() / max(np.abs(given).sum(axis=0).max(), TINY)
+        else:
+            lost = np.abs(values[:, -1] - 1).max() if given.shape[1] % LANES else 0.0
+        if not lost <= RUNTIME_TOLERANCE:
+            warnings.warn(
+                f"the exact operator of {self.n_agents} agents lost digits: sums that must stay are off by {lost:.1e}; "
+                "use operator='monte_carlo' or a smaller k",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     @cached_property
     def _terms(self) -> IntArray:

@@ -51,13 +51,15 @@ def binomial_weights(stay: FloatArray, move: FloatArray, k: int) -> FloatArray:
 
 @compiled_for_threads
 def permuted(columns: FloatArray, first: int, source: IntArray, terms: IntArray, values: FloatArray) -> None:
-    """values[c, lane] = columns[c', first + lane] with c'_x = c_{source[x]}, for as many lanes as there are columns."""
+    """values[c, lane] = columns[c', first + lane] with c'_x = c_{source[x]}, and 1 in lanes without a column."""
     lanes = min(LANES, columns.shape[1] - first)
     counts = _first_histogram(len(source), terms.shape[1] - 1)
     for row in range(len(values)):
         rank = _moved_rank(counts, source, terms)
         for lane in range(lanes):
             values[row, lane] = columns[rank, first + lane]
+        for lane in range(lanes, LANES):
+            values[row, lane] = 1.0
         _advance(counts)
 
 

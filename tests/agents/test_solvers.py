@@ -56,6 +56,42 @@ def test_certificate_is_not_idle() -> None:
     assert max(error / result.certificate for result, error in early) > 0.5
 
 
+@pytest.mark.parametrize("discount", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("tolerance", [1.0, 1e-2, 1e-6, 1e-9])
+def test_certificate_holds_with_acceleration(tolerance: float, discount: float) -> None:
+    for seed in range(10):
+        result, error = solve(seed, discount, tolerance=tolerance, window=6)
+        assert result.converged
+        assert error <= min(result.certificate, tolerance) + 1e-11
+
+
+def test_acceleration_saves_sweeps_and_never_needs_twice_as_many() -> None:
+    """A failed combination costs one sweep, after which plain iteration goes on from the best iterate."""
+    plain = np.array([solve(seed, 0.99, tolerance=1e-8)[0].n_iterations for seed in range(60)])
+    for window in (1, 6, 30):
+        needed = np.array([solve(seed, 0.99, tolerance=1e-8, window=window)[0].n_iterations for seed in range(60)])
+        assert (needed <= 2 * plain + 1).all()
+        assert needed.sum() < (1.0 if window == 1 else 0.7) * plain.sum()
+
+
+def test_iterating_on_the_maximum_solves_for_the_table() -> None:
+    """W -> Q(W), T W = max_a Q(W): the same Q*, certificate and all, as iterating on Q."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        transition, rewards = rng.dirichlet(np.full(6, 0.5), (6, 3)), rng.uniform(-5, 5, (6, 3))
+        _, exact = random_mdp(seed, 0.9)
+        result = value_iteration(
+            lambda w, p=transition, r=rewards: r + 0.9 * p @ w,  # type: ignore[misc]  # defaults bind the loop's arrays
+            np.zeros(6),
+            0.9,
+            reduce=lambda q: q.max(axis=1),
+            window=6,
+            tolerance=1e-7,
+        )
+        assert np.abs(result.values - exact).max() <= result.certificate + 1e-11
+        assert result.certificate <= 1e-7
+
+
 @pytest.mark.parametrize("max_iterations", [1, 2, 5, 20])
 def test_stopping_early_is_said_and_still_certified(max_iterations: int) -> None:
     for seed in range(10):
@@ -99,6 +135,7 @@ def test_non_finite_values_are_refused(bad: float) -> None:
         ({"tolerance": float("nan")}, ValueError, "tolerance must be positive"),
         ({"tolerance": "small"}, TypeError, "tolerance must be a number; got 'small'"),
         ({"max_iterations": 0}, ValueError, "max_iterations must be at least 1; got 0"),
+        ({"window": -1}, ValueError, "window must be at least 0; got -1"),
         ({"max_iterations": 2.5}, TypeError, "max_iterations must be an integer; got 2.5"),
     ],
 )

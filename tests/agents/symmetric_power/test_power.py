@@ -8,6 +8,7 @@ from oracle.stochastic_kernels import CLASSES, MakeKernel, de_casteljau, dirichl
 
 from kofn.agents.exact_operator import exact_operator
 from kofn.agents.operators import exact_kernel
+from kofn.agents.symmetric_power.factorisation import factorise
 from kofn.agents.symmetric_power.power import TOLERANCE, SymmetricPower, UnstablePowerError, probe, symmetric_power
 from kofn.envs.population import n_histograms, rank_histograms
 
@@ -15,6 +16,7 @@ ALLOWED = 1e-10
 """What the library promises, relative to the largest |V|; the operators themselves are trusted up to a tenth of it."""
 
 SIZES = ((3, 12), (2, 12), (4, 5), (5, 4), (3, 7), (4, 7), (6, 3), (5, 1), (8, 2))
+WORST = np.array([[0.0, 0.45, 0.55], [0.52, 0.0, 0.48], [0.41, 0.59, 0.0]])
 NEVER_STAYING = 0.5 * np.roll(np.eye(5), 1, axis=1) + 0.5 * np.roll(np.eye(5), -1, axis=1)
 """The one ring walk whose shears lose a bit per agent: g = 2."""
 
@@ -98,6 +100,16 @@ def test_kernels_without_accurate_shears_are_refused_or_dense(monkeypatch: pytes
     dense = exact_operator(NEVER_STAYING, 9)
     assert isinstance(dense, np.ndarray)
     assert (dense == exact_kernel(NEVER_STAYING, 9)).all()
+
+
+def test_an_application_that_loses_digits_warns() -> None:
+    """Shears that no probe has let through, of 60 agents."""
+    power = SymmetricPower(transition=WORST, n_agents=60, shears=factorise(WORST, 1.0))
+    values = np.ones((n_histograms(60, 3), 2))
+    with pytest.warns(RuntimeWarning, match=r"60 agents lost digits: sums that must stay are off by \S+; use"):
+        power @ values
+    with pytest.warns(RuntimeWarning, match="60 agents lost digits"):
+        power.T @ values
 
 
 def test_few_histograms_get_dense_kernels() -> None:
