@@ -128,10 +128,11 @@ def _combination(changes: list[FloatArray]) -> FloatArray:
     gram = np.array([[np.vdot(one, other) for other in changes] for one in changes])
     norms = np.sqrt(np.diag(gram))
     if norms.min() == 0:
-        return np.eye(len(changes))[norms.argmin()]
+        chosen: FloatArray = np.eye(len(changes))[norms.argmin()]
+        return chosen
     normalised = gram / np.outer(norms, norms) + REGULARISATION * np.eye(len(changes))
-    weights: FloatArray = np.linalg.solve(normalised, norms.min() / norms) / norms
-    return weights / weights.sum()
+    weights = np.linalg.solve(normalised, norms.min() / norms) / norms
+    return np.asarray(weights / weights.sum())
 
 
 def iterate_afresh(
