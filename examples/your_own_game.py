@@ -18,14 +18,7 @@ from kofn.wrappers import SubsampleObservation
 
 @dataclass(frozen=True)
 class Config:
-    """What to play.
-
-    Args:
-        n_agents: number of buses.
-        k: buses the controller sees each hour.
-        n_rollouts: rollouts of the evaluation.
-        seed: source of all randomness.
-    """
+    """What to play: n_agents buses, of which the controller sees k; rollouts of the evaluation; a seed."""
 
     n_agents: int = 1000
     k: int = 5
@@ -35,19 +28,16 @@ class Config:
 
 def night_buses() -> TabularGame:
     """The four arrays, with index order as in the papers."""
-    asked = np.tile(np.array([[0.95, 0.05], [0.05, 0.95]]), (2, 1, 1))  # [s_g, a_g, s_g']: the depot asked for opens
     drive = np.zeros((2, 2, 2, 2))  # [s_l, s_g, a_l, s_l']: 0 wait, 1 drive to the other depot
     for depot in range(2):
         drive[depot, :, 0, depot] = 1.0
-        drive[depot, :, 1, 1 - depot] = 0.9
-        drive[depot, :, 1, depot] = 0.1
+        drive[depot, :, 1, [1 - depot, depot]] = [[0.9], [0.1]]
     fares = np.eye(2)[:, :, None] * np.array([3.0, 2.0])[:, None, None]  # the first depot's passengers pay more
-    costs = np.array([0.0, 0.5])
     return TabularGame(
-        global_transition=asked,
+        global_transition=np.tile([[0.95, 0.05], [0.05, 0.95]], (2, 1, 1)),  # [s_g, a_g, s_g']: the one asked for opens
         local_transition=drive,
         global_reward=np.zeros((2, 2)),
-        local_reward=fares - costs,
+        local_reward=fares - np.array([0.0, 0.5]),
         discount=0.9,
         initial_local=FixedStart(np.array([0.2, 0.8])),
     )
@@ -58,14 +48,8 @@ def main(config: Config) -> float:
     game = night_buses()
     env = SubsampleObservation(PopulationEnv(game, config.n_agents), config.k)
     result = AlternatingMARL(env, seed=config.seed).learn(progress_bar=True)
-    found = evaluate(
-        game,
-        result.global_policy,
-        result.local_policy,
-        config.n_agents,
-        n_rollouts=config.n_rollouts,
-        seed=config.seed + 1,
-    )
+    pair = result.global_policy, result.local_policy
+    found = evaluate(game, *pair, config.n_agents, n_rollouts=config.n_rollouts, seed=config.seed + 1)
     print(f"discounted return {found.mean:.3f} (standard error {found.standard_error:.3f})")
     print("bus policy, action per [own depot, open depot]:", result.local_policy.table.argmax(axis=2).tolist())
     return found.mean

@@ -1,18 +1,14 @@
-"""Every registered game through PettingZoo's own checks and a determinism check of ours; register a game to test it.
+"""Every registered game through PettingZoo's own checks; register a game to test it.
 
-PettingZoo 1.27's `parallel_seed_test` stops after one step. `assert_same_episode` plays to the end and compares all
-that an environment returns; the tests after it show that it finds noise of every kind, however late.
+Beside it: `test_conformance_determinism`, `_copies`, `_wrappers`, `_views` and `_torchrl`.
 """
 
-from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pettingzoo
 import pytest
-from gymnasium.spaces import Discrete
-from gymnasium.utils.env_checker import data_equivalence
+from episodes import every_game, every_game_and_mode, every_limit, has_registry, maker
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.test import (
     api_test,
@@ -23,14 +19,13 @@ from pettingzoo.test import (
     seed_test,
     state_test,
 )
-from pettingzoo.utils import BaseParallelWrapper
 
 from kofn.envs import GAMES, PopulationEnv, game_id
 from kofn.envs.observations import OBS_MODES
 from kofn.envs.registration import game_module
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(pettingzoo, "register"), reason="PettingZoo before 1.27 has no registry"),
+    has_registry,
     # Advice of PettingZoo's checks that a global and a local agent cannot both follow.
     pytest.mark.filterwarnings("ignore:Agents have different observation space sizes:UserWarning"),
     pytest.mark.filterwarnings("ignore:Observations are different shapes:UserWarning"),
@@ -43,18 +38,6 @@ pytestmark = [
 
 UNSTRUCTURED = {"federated_averaging", "gaussian_squeeze_native"}
 """Games whose reward is not r_g + the mean of r_l."""
-
-LIMITS = [{}, {"k": 3}, {"k": 3, "summary": "states"}]
-every_game = pytest.mark.parametrize("name", GAMES)
-every_limit = pytest.mark.parametrize("limit", LIMITS, ids=["unlimited", "histogram of 3", "states of 3"])
-MODES = [(name, mode) for name in GAMES for mode in game_module(name).DEFAULTS.obs_modes]
-every_game_and_mode = pytest.mark.parametrize(("name", "obs_mode"), MODES)
-
-
-def maker(kind: Any, name: str, **options: Any) -> Callable[..., Any]:
-    """A constructor of small environments of a registered game."""
-    small = {"n_agents": 12, "max_cycles": 6, **options}
-    return lambda **more: pettingzoo.make(kind, game_id(name), **{**small, **more})
 
 
 def test_there_are_games() -> None:
@@ -145,137 +128,3 @@ def test_docstring_is_the_specification(name: str) -> None:
     missing = [title for title in [*headings.split(", "), "Version History"] if f"\n## {title}\n" not in text]
     assert not missing
     assert f"\n* v{GAMES[name]}: " in text, "the version history lacks the registered version"
-
-
-# Determinism of whole episodes.
-
-RESET_GIVES = ("observations", "infos", "agents", "state")
-STEP_GIVES = ("observations", "rewards", "terminations", "truncations", "infos", "agents", "state")
-
-
-def random_actions(env: Any, rng: np.random.Generator) -> dict[str, int]:
-    spaces = {agent: env.action_space(agent) for agent in env.agents}
-    assert all(isinstance(space, Discrete) for space in spaces.values())
-    return {agent: int(rng.integers(space.n)) for agent, space in spaces.items()}
-
-
-def episode(env: Any, seed: int | None, action_seed: int = 0) -> Iterator[tuple[Any, ...]]:
-    """All that an environment returns in one episode of random actions: each step's values and the state."""
-    rng = np.random.default_rng(action_seed)
-    yield (*env.reset(seed=seed), list(env.agents), env.state())
-    while env.agents:
-        yield (*env.step(random_actions(env, rng)), list(env.agents), env.state())
-
-
-def assert_same_episode(first: Any, second: Any, seed: int) -> None:
-    """From one seed and the same actions, two environments return the same until both end; bit by bit."""
-    steps = zip(episode(first, seed), episode(second, seed), strict=True)
-    for step, (ours, theirs) in enumerate(steps):
-        for name, a, b in zip(RESET_GIVES if step == 0 else STEP_GIVES, ours, theirs, strict=True):
-            assert data_equivalence(a, b, exact=True), f"{name} differ at step {step}"
-
-
-@every_game_and_mode
-@every_limit
-def test_same_seed_same_episode(name: str, limit: dict[str, Any], obs_mode: Any) -> None:
-    make = maker("parallel", name, obs_mode=obs_mode, max_cycles=30, **limit)
-    used = make()
-    list(episode(used, seed=5, action_seed=9))
-    assert_same_episode(make(), used, seed=42)
-
-
-@every_game
-@pytest.mark.parametrize("k", [None, 3])
-def test_same_seed_same_sequence_of_episodes(name: str, k: int | None) -> None:
-    first, second = maker("parallel", name, k=k)(), maker("parallel", name, k=k)()
-    histories = [[list(episode(env, seed)) for seed in (7, None, None)] for env in (first, second)]
-    assert data_equivalence(*histories, exact=True)
-    states = [np.array([step[-1] for step in one]) for one in histories[0]]
-    assert not np.array_equal(states[0], states[1]), "an unseeded reset repeats the episode before it"
-    assert not np.array_equal(states[1], states[2])
-
-
-@every_game
-@every_limit
-def test_other_seed_other_episode(name: str, limit: dict[str, Any]) -> None:
-    make = maker("parallel", name, **limit)
-    assert not data_equivalence(list(episode(make(), 1)), list(episode(make(), 2)), exact=True)
-    states = [np.array([step[-1] for step in episode(make(), seed)]) for seed in (1, 2)]
-    assert not np.array_equal(*states)
-
-
-class Noisy(BaseParallelWrapper[str, Any, int]):
-    """Disturbs one of the returned things by unseeded noise, in the last but one step only."""
-
-    def __init__(self, env: Any, what: str) -> None:
-        super().__init__(env)
-        self.what = what
-        self.disturbed_state = 0.0
-
-    def step(self, actions: dict[str, int]) -> Any:
-        values = self.env.step(actions)
-        population: Any = self.env.unwrapped
-        if population.timestep != population.max_cycles - 1:
-            return values
-        noise = np.random.default_rng().random()
-        observations, rewards, terminations, truncations, infos = values
-        match self.what:
-            case "observations":
-                observations["local_3"] = observations["local_3"] + np.float32(noise)
-            case "rewards":
-                rewards["local_3"] += 1e-12 * noise
-            case "terminations" | "truncations":
-                flags = terminations if self.what == "terminations" else truncations
-                flags["local_3"] = self.unlike()
-            case "infos":
-                infos["local_3"]["noise"] = noise
-            case "state":
-                self.disturbed_state = noise
-        return values
-
-    def state(self) -> Any:
-        return self.env.state() + self.disturbed_state
-
-    def unlike(self) -> bool:
-        """A flag that differs between two wrappers made one after the other."""
-        Noisy.flag = not Noisy.flag
-        return Noisy.flag
-
-    flag = False
-
-
-@pytest.mark.parametrize("what", ["observations", "rewards", "terminations", "truncations", "infos", "state"])
-def test_late_noise_is_found(what: str) -> None:
-    make = maker("parallel", "warehouse_dispatch", max_cycles=30)
-    assert_same_episode(Noisy(make(), "nothing"), Noisy(make(), "nothing"), seed=0)
-    with pytest.raises(AssertionError, match=f"{what} differ at step 29"):
-        assert_same_episode(Noisy(make(), what), Noisy(make(), what), seed=0)
-
-
-class Forgetful(BaseParallelWrapper[str, Any, int]):
-    """Ignores the seed."""
-
-    def reset(self, **_ignored: Any) -> Any:
-        return self.env.reset()
-
-
-class Lengthening(BaseParallelWrapper[str, Any, int]):
-    """Every episode is longer than the one before."""
-
-    def reset(self, seed: Any = None, options: Any = None) -> Any:
-        population: Any = self.env.unwrapped
-        population.max_cycles += 1
-        return self.env.reset(seed=seed, options=options)
-
-
-def test_ignored_seed_is_found() -> None:
-    make = maker("parallel", "warehouse_dispatch")
-    with pytest.raises(AssertionError, match="differ at step 0"):
-        assert_same_episode(Forgetful(make()), Forgetful(make()), seed=0)
-
-
-def test_memory_of_earlier_episodes_is_found() -> None:
-    used, fresh = (Lengthening(maker("parallel", "warehouse_dispatch")()) for _ in range(2))
-    used.reset(seed=1)
-    with pytest.raises(AssertionError, match="truncations differ at step 7"):
-        assert_same_episode(used, fresh, seed=0)

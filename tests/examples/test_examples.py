@@ -6,15 +6,35 @@ from types import ModuleType
 
 import pytest
 
+NEEDS = {
+    "baselines": ("stable_baselines3", "torchrl"),
+    "train_sb3": ("stable_baselines3",),
+    "train_torchrl": ("torchrl",),
+}
 EXAMPLES = {path.stem: path for path in (Path(__file__).parents[2] / "examples").glob("*.py")}
 SMALL = {
-    "learn_from_logs": {
+    "baselines": {"quick": True},
+    "million_agents": {"n_agents": 30, "k": 1, "sizes": (10, 10**6), "n_rollouts": 20},
+    "nash_gap": {"n_zones": 2, "n_agents": 3, "k": 1, "many_agents": 100, "n_rollouts": 20},
+    "off_policy_from_logs": {
         "n_agents": 20,
         "k": 2,
         "n_steps": 400,
         "n_passes": 5,
         "n_rollouts": 100,
         "max_alternations": 1,
+    },
+    "quickstart": {"n_agents": 20, "k": 1, "more_agents": 50, "n_rollouts": 20},
+    "sweep_k": {"game": "formation", "ks": (1, 2), "n_agents": 6, "seeds": 1, "n_rollouts": 20},
+    "train_alternating": {"game": "formation", "n_agents": 6, "k": 2, "max_alternations": 2},
+    "train_sb3": {"n_agents": 3, "k": 2, "max_cycles": 10, "num_envs": 2, "timesteps": 160, "episodes": 1},
+    "train_torchrl": {
+        "n_agents": 3,
+        "k": 2,
+        "max_cycles": 5,
+        "n_iterations": 1,
+        "episodes_per_batch": 2,
+        "episodes": 1,
     },
     "two_types_of_robots": {"n_agents": 20, "k": 1, "n_zones": 3, "moves": 2, "n_rollouts": 50},
     "your_own_game": {"n_agents": 50, "k": 2, "n_rollouts": 200},
@@ -36,6 +56,8 @@ def test_every_example_has_a_small_size_here() -> None:
 def test_example_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
+    for library in NEEDS.get(name, ()):
+        pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     module = load(EXAMPLES[name])
     module.main(module.Config(**SMALL[name]))
@@ -50,6 +72,6 @@ def test_the_buses_gather_at_the_dearer_depot() -> None:
 
 def test_a_pair_trained_on_an_estimated_game_plays_well_in_the_true_one() -> None:
     """Within 2% of the pair trained on the true tables; the pair both start from earns 113."""
-    module = load(EXAMPLES["learn_from_logs"])
+    module = load(EXAMPLES["off_policy_from_logs"])
     estimated, true = module.main(module.Config(n_agents=30, k=2, n_steps=3000, n_passes=1, n_rollouts=500))
     assert estimated > 0.98 * true > 120

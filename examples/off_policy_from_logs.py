@@ -5,7 +5,7 @@ come (a) the global agent's values by off-policy G-LEARN, next to the exact ones
 AlternatingMARL trains a pair of policies. Both pairs, trained on the estimate and on the true game, are then played in
 the true game, on the same random numbers.
 
-Run it: `python examples/learn_from_logs.py --n-steps 20000`
+Run it: `python examples/off_policy_from_logs.py --n-steps 20000`
 """
 
 from dataclasses import dataclass
