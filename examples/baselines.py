@@ -43,7 +43,7 @@ class Config:
     Args:
         n_agents: number of robots.
         k: robots the dispatcher sees each step.
-        max_cycles: steps per episode.
+        max_cycles: steps per episode, a multiple of 5.
         episodes: episodes played by everybody.
         ppo_steps: environment steps of SB3's PPO.
         mappo_iterations: batches of 5 episodes of MAPPO.
@@ -101,8 +101,8 @@ def myopic(env: Any, config: Config) -> Player:
 def sb3_ppo(env: Any, config: Config) -> Player:
     """One network for all agents."""
     vec = to_vec_env(env, num_envs=2, seed=config.seed)
-    samples = vec.num_envs * config.max_cycles
-    settings = {"n_steps": config.max_cycles, "batch_size": samples // 8, "learning_rate": 1e-3, "device": "cpu"}
+    batch = vec.num_envs * (config.max_cycles // 5)
+    settings = {"n_steps": config.max_cycles, "batch_size": batch, "learning_rate": 1e-3, "device": "cpu"}
     model = PPO("MlpPolicy", vec, gamma=env.unwrapped.discount, seed=config.seed, **settings)
     model.learn(config.ppo_steps * vec.n_slots)
     return homogenize(env), lambda observations: joint_actions(model, observations)

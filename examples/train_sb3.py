@@ -23,7 +23,7 @@ class Config:
         game: registered game.
         n_agents: number of local agents.
         k: local agents the global agent sees each step.
-        max_cycles: steps per episode.
+        max_cycles: steps per episode, a multiple of 5.
         num_envs: copies of the game played at once.
         timesteps: agent steps of training (every agent's step counts).
         episodes: episodes played at the end.
@@ -45,7 +45,7 @@ def main(config: Config) -> float:
     env = make_parallel(game=config.game, n_agents=config.n_agents, k=config.k, max_cycles=config.max_cycles)
     vec = to_vec_env(env, config.num_envs, config.seed)
     discount = env.unwrapped.discount
-    batch = max(vec.num_envs * config.max_cycles // 8, 32)
+    batch = vec.num_envs * (config.max_cycles // 5)
     model = PPO(
         "MlpPolicy", vec, gamma=discount, n_steps=config.max_cycles, batch_size=batch, seed=config.seed, device="cpu"
     )
