@@ -8,6 +8,7 @@ import argparse
 import sys
 
 import games
+import homogenized_step
 import interfaces
 import riverswim
 import subsampling
@@ -24,6 +25,7 @@ def main() -> int:
     quick = parser.parse_args().quick
     figures = [
         *interfaces.measure(quick=quick),  # the shortest timings first, in a young process
+        *homogenized_step.measure(quick=quick),
         *riverswim.measure(quick=quick),
         *subsampling.measure(quick=quick),
         *games.measure(quick=quick),

@@ -61,13 +61,25 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         if limit is not None:
             raise ValueError(f"env already limits the global agent to k={limit} agents; wrap the unlimited environment")
         super().__init__(env)
-        self.k = _sample_size(k, population.n_agents)
+        self._k = _sample_size(k, population.n_agents)
         self.sampler = as_sampler(sampler)
         check_sampler(self.sampler, population.game)
         self.population = population
         self.global_encoding = population.global_observer(self.k, summary)
         self._space = self.global_encoding.space()
         self._sampling: np.random.Generator | None = None
+
+    @property
+    def k(self) -> int:
+        """Number of agents seen."""
+        return self._k
+
+    @k.setter
+    def k(self, value: Any) -> None:
+        raise AttributeError(
+            f"k cannot change, as spaces and policies depend on it: it is {self._k}, and {value!r} was asked for; "
+            "wrap the unlimited environment anew: SubsampleObservation(env.env, k=...)"
+        )
 
     def observation_space(self, agent: str) -> Space:
         """The agent's own space object (always the same one)."""

@@ -19,7 +19,7 @@ recipe() {
         benchmarl) echo 'benchmarl torchrl<0.11' ;;
         rllib) echo 'ray[rllib]' ;;
         tianshou) echo 'tianshou' ;;
-        agilerl) echo 'agilerl' ;;
+        agilerl) echo 'agilerl peft' ;;
         *) echo "unknown library: $1" >&2; return 1 ;;
     esac
 }

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pettingzoo import ParallelEnv
+from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from kofn.envs.arrays import integer
 from kofn.envs.observations import Observation
@@ -136,9 +137,9 @@ class SharedPolicyVecEnv(VecEnv):
         return [getattr(self.copies[i], attr_name) for i in self._copies_of(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Set the attribute on the environments (unwrapped) behind the slots."""
+        """Set the attribute on the copies behind the slots, in the wrapper or environment that has it."""
         for i in set(self._copies_of(indices)):
-            setattr(self.copies[i].unwrapped, attr_name, value)
+            setattr(_owner(self.copies[i], attr_name), attr_name, value)
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
         """Call a method ONCE on each copy behind the slots; its result stands at each of the copy's slots."""
@@ -164,6 +165,13 @@ class SharedPolicyVecEnv(VecEnv):
     def _copies_of(self, indices: Indices) -> list[int]:
         """Number of the copy behind each slot."""
         return [int(slot) // self.n_slots for slot in self._get_indices(indices)]
+
+
+def _owner(env: Any, name: str) -> Any:
+    """The outermost wrapper that has the attribute of itself, or the environment inside."""
+    while isinstance(env, BaseParallelWrapper) and name not in vars(env) and not hasattr(type(env), name):
+        env = env.env
+    return env
 
 
 def _rows(observations: Mapping[str, Observation]) -> npt.NDArray[np.float32]:

@@ -455,3 +455,13 @@ def test_uniform_is_the_default(warehouse3: TabularGame) -> None:
     np.testing.assert_array_equal(samples[0], samples[2])
     with pytest.raises(ValueError, match="sampler must be a function or one of 'uniform'; got 'nearest'"):
         SubsampleObservation(PopulationEnv(warehouse3, 9), 3, sampler="nearest")
+
+
+def test_k_cannot_change_on_the_fly(warehouse3: TabularGame) -> None:
+    env = SubsampleObservation(PopulationEnv(warehouse3, 6), k=2)
+    env.reset(seed=0)
+    with pytest.raises(AttributeError, match=r"k cannot change, .* it is 2, and 4 was asked for; wrap the unlimited"):
+        env.k = 4  # type: ignore[misc]  # what is tested
+    again = SubsampleObservation(env.env, k=4)
+    assert (env.k, again.k) == (2, 4)
+    assert len(again.reset(seed=0)[1]["global_0"]["sampled_agents"]) == 4

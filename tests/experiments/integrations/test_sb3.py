@@ -100,6 +100,8 @@ def test_attributes_and_methods_by_slot() -> None:
     assert not vec.has_attr("no_such_thing")
     vec.set_attr("max_cycles", 9, indices=[N + 1])
     assert vec.get_attr("max_cycles", indices=[0, N, N + 1]) == [H, H, 9]
+    with pytest.raises(AttributeError, match="k cannot change"):
+        vec.set_attr("k", 3)
     vec.reset()
     vec.step(np.zeros(vec.num_envs, dtype=int))
     assert vec.get_attr("timestep") == [1] * vec.num_envs

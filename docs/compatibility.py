@@ -1,0 +1,136 @@
+"""The README's table of versions, from real runs: one virtual environment per row, the same checks in each.
+
+    python docs/compatibility.py --folder /tmp/kofn-environments [--rows 0 3]
+
+Each row names an interpreter and pins. The environment gets the pinned packages and this repository, and then, in it:
+imports; PettingZoo's `parallel_api_test` on every game and Gymnasium's `check_env` on a view; the alternation, trained
+on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it. What does not
+install or run is a row that says so. Interpreters that are not there are left out, with a note on the
+standard error stream.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SHOWN = ("numpy", "scipy", "gymnasium", "pettingzoo", "stable_baselines3", "torchrl")
+COMMON = ("scipy", "numba", "matplotlib", "tqdm", "tyro", "joblib", "threadpoolctl", "pytest")
+
+CHECK = """
+import importlib.util, json, sys
+from importlib.metadata import version
+import kofn.envs
+from kofn.envs import GAMES
+from kofn.experiments.cli import main
+from kofn.wrappers.factory import make_parallel
+from pettingzoo.test import parallel_api_test
+from gymnasium.utils.env_checker import check_env
+from kofn.wrappers import GlobalBestResponse, homogenize
+for name in GAMES:
+    if importlib.util.find_spec("sklearn") or not name.startswith("federated_a"):
+        parallel_api_test(homogenize(make_parallel(game=name, n_agents=5, k=2, max_cycles=5)), num_cycles=10)
+check_env(GlobalBestResponse("warehouse_dispatch", n_agents=12, k=3), skip_render_check=True)
+from kofn.agents import AlternatingMARL
+env = make_parallel(game="warehouse_dispatch", n_agents=20, k=1, max_cycles=20)
+assert AlternatingMARL(env, seed=0).learn().potential > 50
+if importlib.util.find_spec("stable_baselines3"):
+    from stable_baselines3 import PPO
+    from kofn.experiments.integrations.sb3 import to_vec_env
+    PPO("MlpPolicy", to_vec_env(env, 2, 0), n_steps=20, batch_size=84, n_epochs=1, device="cpu").learn(840)
+if importlib.util.find_spec("torchrl"):
+    from kofn.experiments.integrations.torchrl_ppo import PPOConfig, train_ppo
+    small = make_parallel(game="warehouse_dispatch", n_agents=3, k=1, max_cycles=5)
+    train_ppo(small, PPOConfig(n_iterations=1, episodes_per_batch=1, n_epochs=1), seed=0)
+found = {}
+for name in json.loads(sys.argv[1]):
+    if importlib.util.find_spec(name):
+        found[name] = version(name)
+print("FOUND", json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One pairing: an interpreter, and pins of packages (others are free, within kofn's own bounds)."""
+
+    python: str
+    pins: dict[str, str] = field(default_factory=dict)
+
+
+OLDEST = {"numpy": "1.26.0", "scipy": "1.12.0", "numba": "0.59.0", "gymnasium": "1.0.0", "pettingzoo": "1.24.3"}
+DEEP = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "torchrl": "0.14.1"}
+ROWS = (
+    Row(python="3.11", pins={"gymnasium": "1.4.0", "pettingzoo": "1.27.0", **DEEP}),
+    Row(python="3.12", pins={"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}),
+    Row(python="3.13", pins={"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}),
+    Row(python="3.11", pins={"gymnasium": "1.2.3", "pettingzoo": "1.27.0"}),
+    Row(python="3.11", pins={"gymnasium": "1.4.0", "pettingzoo": "1.26.1"}),
+    Row(python="3.11", pins=OLDEST),
+)
+
+
+def interpreter(version: str) -> str | None:
+    """A Python of this version, from the path or pyenv."""
+    patterns = [Path(part) / f"python{version}" for part in os.environ.get("PATH", "").split(os.pathsep)]
+    patterns += sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    return next((str(path) for path in patterns if path.is_file()), None)
+
+
+def run(row: Row, folder: Path) -> tuple[dict[str, str], str]:
+    """(versions found, "works" or what failed) of one row."""
+    python = interpreter(row.python)
+    assert python is not None  # as the caller chooses
+    names = "-".join([row.python, *(f"{name}{version}" for name, version in row.pins.items())])
+    venv = folder / names
+    try:
+        if not (venv / "bin" / "python").exists():
+            _call([python, "-m", "venv", str(venv)])
+        pip = [str(venv / "bin" / "pip"), "install", "--quiet"]
+        pins = [f"{name}=={version}" for name, version in row.pins.items()]
+        _call([*pip, *pins, *(name for name in COMMON if name not in row.pins)])
+        _call([*pip, "--no-deps", "--force-reinstall", str(ROOT)])
+    except subprocess.CalledProcessError as error:
+        return dict(row.pins), f"does not install: {_last_line(error.stderr)}"
+    call = [str(venv / "bin" / "python"), "-c", CHECK, json.dumps(SHOWN)]
+    done = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return dict(row.pins), f"fails: {_last_line(done.stderr)}"
+    found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
+    return json.loads(found.removeprefix("FOUND ")), "works"
+
+
+def _call(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1][:100] if lines else "no message"
+
+
+def main() -> None:
+    """Run the rows and print the table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where the environments are made (and used again)")
+    parser.add_argument("--rows", type=int, nargs="*", default=range(len(ROWS)), help="numbers of the rows to run")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    print("| Python | " + " | ".join(SHOWN) + " | result |")
+    print("|---" * (len(SHOWN) + 2) + "|")
+    for number in arguments.rows:
+        row = ROWS[number]
+        if interpreter(row.python) is None:
+            print(f"row {number}: no Python {row.python} here", file=sys.stderr)
+            continue
+        found, result = run(row, arguments.folder)
+        cells = [found.get(name, found.get(name.replace("_", "-"), "")) for name in SHOWN]
+        print("| " + " | ".join([row.python, *cells, result]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
