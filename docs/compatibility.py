@@ -75,10 +75,10 @@ ROWS = (
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of this version, from the path or pyenv."""
-    patterns = [Path(part) / f"python{version}" for part in os.environ.get("PATH", "").split(os.pathsep)]
-    patterns += sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    return next((str(path) for path in patterns if path.is_file()), None)
+    """A Python of this version, from pyenv or the path (last: pyenv's shims may stand for versions not there)."""
+    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    found += [Path(part) / f"python{version}" for part in os.environ.get("PATH", "").split(os.pathsep)]
+    return next((str(path) for path in found if path.is_file()), None)
 
 
 def run(row: Row, folder: Path) -> tuple[dict[str, str], str]:

@@ -223,7 +223,7 @@ class EnvProblem:
         return low, high
 
 
-def _discrete(name: str, space: object) -> Discrete[Any]:
+def _discrete(name: str, space: object) -> "Discrete[Any]":  # gymnasium 1.0: no generic class
     if not isinstance(space, Discrete):
         raise TypeError(f"{name} must be Discrete; got {space}")
     return space
