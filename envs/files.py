@@ -165,7 +165,7 @@ def naming_damage(path: str | Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise ValueError(f"{path} has no entry {error}; it is damaged") from None
-    except (TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
 
 

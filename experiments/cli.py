@@ -33,6 +33,12 @@ AnyConfig = TrainConfig | SweepConfig | PlotConfig | ReportConfig | EvaluateConf
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
+REFUSED = (
+    *(FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError),
+    *(ImportError, MemoryError, TypeError, ValueError),
+)
+"""What a wrong argument or a damaged file raises."""
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 AGAIN = "free some space and add --resume to the same command"
 
@@ -47,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description="Games in which one global agent steers n local agents while seeing only k of them.",
         )
         return _run(config)
-    except (FileExistsError, FileNotFoundError, ImportError, MemoryError, TypeError, ValueError) as error:
+    except REFUSED as error:
         print(f"kofn: error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

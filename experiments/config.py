@@ -118,6 +118,8 @@ class SweepConfig:
 
     def __post_init__(self) -> None:
         """Validate what the cells do not."""
+        for size in (*self.k, *self.n_agents):
+            integer("k and n_agents", size, 1)
         integer("seeds", self.seeds, 1)
         if not self.games:
             raise ValueError("games must name at least one game; see kofn envs")

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kofn.envs.files import read_json, write_text
+from kofn.envs.files import naming_damage, read_json, write_text
 from kofn.experiments.plots.data import Row, distinct, read_csv, setting_columns, values
 from kofn.experiments.plots.redraw import is_sweep, read_tables, redraw
 from kofn.experiments.report_page import PAGE
@@ -29,8 +29,9 @@ def write_report(folder: Path) -> Path:
         FileNotFoundError: neither a run nor a sweep is in the folder.
         ValueError: a file is damaged, or nothing is finished yet.
     """
-    figures = [path for path in redraw(folder) if path.suffix == ".svg"]
-    sections = list(_sweep_sections(folder) if is_sweep(folder) else _run_sections(folder))
+    with naming_damage(folder):
+        figures = [path for path in redraw(folder) if path.suffix == ".svg"]
+        sections = list(_sweep_sections(folder) if is_sweep(folder) else _run_sections(folder))
     sections.insert(1, ("Figures", "\n".join(map(_figure, figures))))
     body = "\n".join(f"<section><h2>{html.escape(title)}</h2>\n{content}\n</section>" for title, content in sections)
     page = PAGE.format(title=html.escape(folder.resolve().name), version=version("kofn"), body=body)
@@ -56,6 +57,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{lines}\n</tbody></table>"
 
 
+def _table_of(rows: Sequence[Row]) -> str:
+    """A table as read."""
+    return table(list(rows[0]), [list(row.values()) for row in rows]) if rows else "<p>None yet.</p>"
+
+
 def _settings(content: Mapping[str, Any]) -> str:
     rows = [[name, json.dumps(value)] for name, value in flat(content).items()]
     return f"<details><summary>All settings</summary>{table(['setting', 'value'], rows)}</details>"
@@ -67,11 +73,11 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
     evaluation = folder / "evaluation.csv"
     if evaluation.exists():
         lines = read_csv(evaluation)
-        yield "Result", table(list(lines[0]), [list(line.values()) for line in lines])
+        yield "Result", _table_of(lines)
     else:
         yield "Result", "<p>Not evaluated: the run was stopped before its end; go on with <code>--resume</code>.</p>"
     history = read_csv(folder / "history.csv")
-    yield "Proposals", table(list(history[0]), [list(line.values()) for line in history])
+    yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
     seed = content["seed"]["entropy"]
     yield (

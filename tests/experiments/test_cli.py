@@ -199,10 +199,6 @@ def test_games_that_learners_of_tables_cannot_play_are_refused(name, capsys):
         (["train", "warehouse_dispatch", "--n-rollouts", "1"], "n_rollouts must be at least 2; got 1"),
         (["train", "warehouse_dispatch", "--alternation.eta", "0"], "eta must be positive"),
         (["train", "warehouse_dispatch", "--k", "200"], "use a smaller k"),
-        (
-            ["train", "warehouse_dispatch", "--k", "30", "--global-learner.operator", "exact"],
-            "use operator='monte_carlo' or a smaller k",
-        ),
     ],
 )
 def test_bad_settings_end_in_an_error_that_says_what_to_do(arguments, message, capsys, tmp_path):
