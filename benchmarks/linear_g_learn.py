@@ -4,6 +4,20 @@
 learner works with: N = k is the paper's surrogate game, in which the agents seen are all there are.
 
     python benchmarks/linear_g_learn.py [--rollouts 1000] [--seeds 1 2 3]
+
+Measured, three trainings of about 5 seconds each, 55 features, standard errors of 1.3 or less:
+
+| k | N | learned | first mode kept | every mode followed |
+|---|---|---|---|---|
+| 1 | 1 | 117.1, 111.2, 112.7 | 173.0 | 125.4 |
+| 1 | 100 | 161.2, 161.3, 161.5 | | |
+| 10 | 10 | 169.3, 169.4, 170.6 | 174.9 | 140.2 |
+| 10 | 100 | 171.2, 173.4, 175.1 | | |
+| 75 | 75 | 169.9, 170.6, 172.2 | 176.5 | 165.0 |
+| 75 | 300 | 167.3, 171.9, 170.5 | | |
+
+Learned policies have no memory, which keeping a first mode takes. kappa is 9 to 24, so that nothing promises
+convergence; every training came to rest.
 """
 
 import argparse
