@@ -1,9 +1,9 @@
-"""The command line: `kofn train GAME`, `kofn sweep GAMES`, `kofn evaluate RUN`, `kofn envs`."""
+"""The command line: `kofn train`, `sweep`, `plot`, `report`, `reproduce`, `evaluate`, `envs`."""
 
 import errno
 import sys
-from collections.abc import Sequence
-from typing import Annotated, cast
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, cast
 
 import tyro
 
@@ -12,10 +12,20 @@ from kofn.envs import GAMES, game_id
 from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import LocalTiming
 from kofn.experiments import sweep_command
-from kofn.experiments.config import EnvsConfig, EvaluateConfig, PlotConfig, ReportConfig, SweepConfig, TrainConfig
+from kofn.experiments.config import (
+    EnvsConfig,
+    EvaluateConfig,
+    PlotConfig,
+    ReportConfig,
+    ReproduceConfig,
+    SweepConfig,
+    TrainConfig,
+)
 from kofn.experiments.plots.redraw import redraw
 from kofn.experiments.report import write_report
+from kofn.experiments.reproduce import reproduce
 from kofn.experiments.sweep_command import run_sweep, sweep_folder
+from kofn.experiments.sweeps.executors import backend_executor
 from kofn.experiments.tables import EVALUATION_HEADER, evaluation_row, history_table, outcome_lines, text_table
 from kofn.experiments.train import resume_hint, train
 
@@ -24,11 +34,12 @@ Command = (
     | Annotated[SweepConfig, tyro.conf.subcommand("sweep")]
     | Annotated[PlotConfig, tyro.conf.subcommand("plot")]
     | Annotated[ReportConfig, tyro.conf.subcommand("report")]
+    | Annotated[ReproduceConfig, tyro.conf.subcommand("reproduce")]
     | Annotated[EvaluateConfig, tyro.conf.subcommand("evaluate")]
     | Annotated[EnvsConfig, tyro.conf.subcommand("envs")]
 )
 
-AnyConfig = TrainConfig | SweepConfig | PlotConfig | ReportConfig | EvaluateConfig | EnvsConfig
+AnyConfig = TrainConfig | SweepConfig | PlotConfig | ReportConfig | ReproduceConfig | EvaluateConfig | EnvsConfig
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -65,18 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(config: AnyConfig) -> int:
-    if isinstance(config, TrainConfig):
-        return _train(config)
-    if isinstance(config, SweepConfig):
-        return _sweep(config)
-    if isinstance(config, PlotConfig):
-        return _plot(config)
-    if isinstance(config, ReportConfig):
-        print(write_report(config.run))
-        return 0
-    if isinstance(config, EvaluateConfig):
-        return _evaluate(config)
-    return _envs()
+    commands: dict[type, Callable[[Any], int]] = {
+        TrainConfig: _train,
+        SweepConfig: _sweep,
+        PlotConfig: _plot,
+        ReportConfig: _report,
+        ReproduceConfig: _reproduce,
+        EvaluateConfig: _evaluate,
+        EnvsConfig: _envs,
+    }
+    return commands[type(config)](config)
 
 
 def _train(config: TrainConfig) -> int:
@@ -105,6 +114,25 @@ def _sweep(config: SweepConfig) -> int:
         return INTERRUPTED
     print(sweep_command.outcome_lines(result))
     return 1 if result.failures else 0
+
+
+def _reproduce(config: ReproduceConfig) -> int:
+    try:
+        written = reproduce(config, backend_executor(config.backend, config.scheduler, config.workers))
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished cells are saved: the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    except RuntimeError as error:  # cells that failed
+        print(f"kofn: error: {error}", file=sys.stderr)
+        return 1
+    for path in written:
+        print(path)
+    return 0
+
+
+def _report(config: ReportConfig) -> int:
+    print(write_report(config.run))
+    return 0
 
 
 def _plot(config: PlotConfig) -> int:
@@ -141,7 +169,7 @@ def _evaluate(config: EvaluateConfig) -> int:
     return 0
 
 
-def _envs() -> int:
+def _envs(_: EnvsConfig) -> int:
     rows = []
     for name in GAMES:
         game, defaults = registered_game(name), default_sizes(name)

@@ -173,3 +173,26 @@ class ReportConfig:
     """
 
     run: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class ReproduceConfig:
+    """Run and draw what the paper shows, with the authors' figures as points; going on where it was stopped.
+
+    Args:
+        figure: "figure6" (return and runtime), "figure7" (heatmaps and accuracy), "continuous", or "all".
+        quick: three k and two seeds, with fewer rollouts: a look, not a result.
+        folder: where cells, tables and figures go (omitted: runs/reproduce, or runs/reproduce-quick).
+        backend: "local" (processes of this machine) or "dask".
+        scheduler: address of a Dask scheduler.
+        workers: local worker processes (omitted: one per core).
+        progress_bar: show progress.
+    """
+
+    figure: tyro.conf.Positional[str]
+    quick: bool = False
+    folder: Path | None = None
+    backend: str = "local"
+    scheduler: str | None = None
+    workers: int | None = None
+    progress_bar: bool = True

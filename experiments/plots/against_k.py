@@ -49,10 +49,10 @@ def _seeds(line: Series) -> str:
     return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
-def draw_points(axes: Axes, points: Points) -> None:
-    """Reference figures as crosses."""
+def draw_points(axes: Axes, points: Points, marker: str = "x") -> None:
+    """Reference figures as black marks."""
     pairs = [(k, value) for k, values in points.values.items() for value in values]
-    axes.plot(*zip(*pairs, strict=True), "x", color="black", markersize=7, label=points.name)
+    axes.plot(*zip(*pairs, strict=True), marker, color="black", markersize=7, label=points.name)
 
 
 def _ks(lines: Sequence[Series], points: Points | None = None) -> list[int]:
@@ -142,4 +142,25 @@ def bound_figure(rows: Sequence[Row], game: TabularGame, title: str) -> Figure:
     agents_axis(axes, ks)
     axes.set_yscale("log")
     axes.legend(fontsize="small")
+    return figure
+
+
+def continuous_figure(rows: Sequence[Row], title: str, points: Sequence[Points] = ()) -> Figure:
+    """Return and mode accuracy of the continuous game against k."""
+    accuracies = series(rows, "mode_accuracy")
+    figure = Figure(figsize=(11 if accuracies else 6.5, 4.4), layout="constrained")
+    panels = figure.subplots(1, 2 if accuracies else 1, squeeze=False)[0]
+    lines = series(rows, "return")
+    draw_series(labelled(panels[0], AGENTS_SEEN, "mean discounted return per episode"), lines)
+    for index, reference in enumerate(points):
+        draw_points(panels[0], reference, "x+1"[index % 3])
+    agents_axis(panels[0], sorted({*_ks(lines), *(k for reference in points for k in reference.values)}))
+    panels[0].legend(fontsize="small")
+    if accuracies:
+        shares = [Series(name=one.name, ks=one.ks, scores=tuple(100 * s for s in one.scores)) for one in accuracies]
+        draw_series(labelled(panels[1], AGENTS_SEEN, "steps in the most crowded place (%)"), shares)
+        agents_axis(panels[1], _ks(shares))
+        panels[1].set_ylim(0, 100)
+        panels[1].legend(fontsize="small")
+    figure.suptitle(title)
     return figure

@@ -1,0 +1,137 @@
+"""`kofn reproduce FIGURE`: run and draw what the paper shows, with the authors' figures as points beside ours.
+
+| figure | what is run | what is drawn |
+|---|---|---|
+| figure6 | warehouse dispatch at Table 3's size, k = 1 .. 30, 15 seeds | return and training time against k |
+| figure7 | the same cells | zone heatmaps of one episode per k; mode accuracy against k |
+| continuous | cluster line (n = 500, 50 steps), k = 1 .. 75 | return and mode accuracy against k |
+
+What is finished is kept: running the command again goes on, and figure6 and figure7 share their cells. `--quick` runs
+three k and two seeds, with fewer rollouts.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+
+from kofn.agents import AlternatingConfig
+from kofn.envs.arrays import known_name
+from kofn.envs.registration import registered_game
+from kofn.experiments.config import LEARNERS, ReproduceConfig, TrainConfig
+from kofn.experiments.plots.against_k import accuracy_figure, continuous_figure, return_figure
+from kofn.experiments.plots.episodes import heatmap_figure
+from kofn.experiments.plots.redraw import FIGURES, read_tables
+from kofn.experiments.plots.save import save_in_formats
+from kofn.experiments.reference.load import authors_published, authors_returns, authors_seconds
+from kofn.experiments.sweeps.executors import OpenExecutor
+from kofn.experiments.sweeps.grid import grid
+from kofn.experiments.sweeps.sweep import SweepResult, sweep
+
+WAREHOUSE_KS = (1, 2, 3, 5, 7, 10, 15, 20, 30)
+CONTINUOUS_KS = (1, 3, 5, 10, 20, 35, 50, 75)
+QUICK_KS = (1, 5, 10)
+SEEDS, QUICK_SEEDS = 15, 2
+CONTINUOUS_SEEDS = 3
+WAREHOUSE_LEARNERS = ("paper", "observation_aware")
+CONTINUOUS_LEARNERS = ("trpo",)
+
+
+def warehouse_tasks(*, quick: bool) -> list[TrainConfig]:
+    """The cells of figures 6 and 7, for every learner that is there."""
+    base = TrainConfig(game="warehouse_dispatch", n_rollouts=200 if quick else 2000)
+    if quick:
+        base = TrainConfig(game="warehouse_dispatch", n_rollouts=200, alternation=AlternatingConfig(n_rollouts=200))
+    learners = [name for name in WAREHOUSE_LEARNERS if name in LEARNERS]
+    ks, seeds = (QUICK_KS, QUICK_SEEDS) if quick else (WAREHOUSE_KS, SEEDS)
+    return grid(base, {"learner": learners, "k": ks, "seed": range(seeds)})
+
+
+def continuous_tasks(*, quick: bool) -> list[TrainConfig]:
+    """The cells of the continuous game's figures.
+
+    Raises:
+        ValueError: this version has no learner for it.
+    """
+    learners = [name for name in CONTINUOUS_LEARNERS if name in LEARNERS]
+    if not learners:
+        raise ValueError(
+            f"continuous needs a learner for continuous states ({', '.join(CONTINUOUS_LEARNERS)}); this version has "
+            f"{', '.join(LEARNERS)}: reproduce figure6 or figure7, or upgrade kofn"
+        )
+    ks, seeds = (QUICK_KS, QUICK_SEEDS) if quick else (CONTINUOUS_KS, CONTINUOUS_SEEDS)
+    base = TrainConfig(game="cluster_line", n_rollouts=200 if quick else 1000)
+    return grid(base, {"learner": learners, "k": ks, "seed": range(seeds)})
+
+
+def reproduce(config: ReproduceConfig, executor: Executor | OpenExecutor | None = None) -> list[Path]:
+    """Run what is missing and draw; returns the figures' files.
+
+    Raises:
+        ValueError: an unknown figure, or one that needs a learner this version lacks.
+        RuntimeError: a cell failed.
+    """
+    known_name("figure", config.figure, (*PLANS, "all"))
+    wanted = list(PLANS) if config.figure == "all" else [config.figure]
+    root = (
+        config.folder
+        if config.folder is not None
+        else Path("runs") / ("reproduce-quick" if config.quick else "reproduce")
+    )
+    tasks = {name: PLANS[name][1](quick=config.quick) for name in wanted}  # refused before anything is run
+    written: list[Path] = []
+    for name in wanted:
+        folder = root / PLANS[name][0]
+        result = sweep(tasks[name], executor, folder=folder, resume=True, progress_bar=config.progress_bar)
+        _check(result)
+        written += PLANS[name][2](folder)
+    return written
+
+
+def _check(result: SweepResult) -> None:
+    for words, error in result.failures.items():
+        raise RuntimeError(
+            f"{len(result.failures)} cells failed, the first, {words}, with {error}; run it again to retry"
+        )
+
+
+def draw_figure6(folder: Path) -> list[Path]:
+    """Return and training time against k."""
+    tables = read_tables(folder)
+    points = authors_returns("warehouse_dispatch"), authors_seconds("warehouse_dispatch")
+    title = "Warehouse dispatch, n = 1000, 100 steps (the paper's Figure 6)"
+    return save_in_formats(return_figure(tables.results, tables.timings, title, *points), folder / FIGURES, "figure6")
+
+
+def draw_figure7(folder: Path) -> list[Path]:
+    """Heatmaps per k, and mode accuracy against k."""
+    tables = read_tables(folder)
+    game = registered_game("warehouse_dispatch")
+    title = "Warehouse dispatch, n = 1000 (the paper's Figure 7)"
+    heatmap = heatmap_figure(tables.results, tables.episodes, game, title)
+    assert heatmap is not None  # its zones are places, and its cells record episodes
+    accuracy = accuracy_figure(tables.results, title)
+    return [
+        *save_in_formats(heatmap, folder / FIGURES, "figure7_heatmaps"),
+        *save_in_formats(accuracy, folder / FIGURES, "figure7_accuracy"),
+    ]
+
+
+def draw_continuous(folder: Path) -> list[Path]:
+    """Return and mode accuracy against k, with the authors' trainings and published figures."""
+    points = [
+        found for found in (authors_returns("cluster_line"), authors_published("cluster_line")) if found is not None
+    ]
+    title = "Cluster line, n = 500, 50 steps (the paper's continuous game)"
+    return save_in_formats(
+        continuous_figure(read_tables(folder).results, title, points), folder / FIGURES, "continuous"
+    )
+
+
+Plan = tuple[str, Callable[..., list[TrainConfig]], Callable[[Path], list[Path]]]
+
+PLANS: dict[str, Plan] = {
+    "figure6": ("warehouse", warehouse_tasks, draw_figure6),
+    "figure7": ("warehouse", warehouse_tasks, draw_figure7),
+    "continuous": ("continuous", continuous_tasks, draw_continuous),
+}
+"""Figure -> folder of its cells, its cells, how it is drawn."""
