@@ -40,6 +40,7 @@ def heatmap_figure(rows: Sequence[Row], episodes: Sequence[Row], game: Game, tit
     if not first_of or not global_state_is_place(game):
         return None
     ks = spread(sorted(first_of), MAX_PANELS)
+    shown = next(f"{row['learner']}, seed {row['seed']}" for row in rows if row["cell"] in recorded)
     figure = Figure(figsize=(11, 1 + 1.55 * len(ks)), layout="constrained")
     panels = figure.subplots(len(ks), 1, sharex=True, squeeze=False)[:, 0]
     image = None
@@ -59,7 +60,7 @@ def heatmap_figure(rows: Sequence[Row], episodes: Sequence[Row], game: Game, tit
     panels[-1].set_xlabel("step")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
-    figure.suptitle(title)
+    figure.suptitle(f"{title}: one episode of {shown}")
     return figure
 
 

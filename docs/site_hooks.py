@@ -1,18 +1,32 @@
 """Hooks of the documentation site (`mkdocs build --strict`).
 
 * Environment pages are written from the game modules' docstrings, one per registered game, with a list of them.
+* The API reference is read from the sources through links that form the namespace `kofn`.
 * Links to files of the repository, which the site does not hold, become the page of that module where there is one, and
   plain text elsewhere, so that strict builds check every other link.
 """
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 from kofn.envs import GAMES, game_id
 from kofn.envs.registration import game_module
 
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("envs", "wrappers", "agents", "experiments")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(\.\./([^)#]+)\)")
+
+
+def on_startup(**_: Any) -> None:
+    """Lay out the namespace `kofn` for mkdocstrings, which reads sources: the repository has no such folder."""
+    namespace = ROOT / ".site" / "kofn"
+    namespace.mkdir(parents=True, exist_ok=True)
+    for package in PACKAGES:
+        link = namespace / package
+        if not link.is_symlink():
+            link.symlink_to(ROOT / package, target_is_directory=True)
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -38,7 +52,7 @@ def redirected(text: str, path: str, depth: int) -> str:
     if game and game[1] in GAMES:
         return f"[{text}]({up}environments/{game[1]}.md)"
     package = path.split("/", maxsplit=1)[0]
-    if package in ("envs", "wrappers", "agents", "experiments"):
+    if package in PACKAGES:
         return f"[{text}]({up}api/{package}.md)"
     return text if text.startswith("`") else f"{text} (`{path}`)"
 
