@@ -25,7 +25,7 @@ from kofn.envs.registration import default_sizes
 from kofn.envs.streams import child
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
-from kofn.experiments.tracking import proposal_scalars, trackers
+from kofn.experiments.tracking import proposal_scalars, trackers, wandb
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
 from kofn.wrappers.factory import make_parallel
 
@@ -59,6 +59,8 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
         FileExistsError: the folder holds a run and neither resume nor overwrite was asked for.
         TypeError, ValueError: a setting out of range, or a folder whose run had other settings.
     """
+    if config.track is not None:
+        wandb()  # refuse before anything is written
     model = build_model(config)
     folder = config.folder if config.folder is not None else default_folder(config, model)
     model = _open_folder(model, folder, config)

@@ -91,6 +91,7 @@ def histories_figure(rows: Sequence[Row], history: Sequence[Row], title: str) ->
         potentials = kept_potentials(lines[row["cell"]])
         style: dict[str, Any] = {"color": COLOURS[index], "marker": MARKERS[index], "markersize": 4, "alpha": 0.7}
         axes.step(range(len(potentials)), potentials, where="post", label=label, **style)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize="small", title="one line per run")
     return figure
 
