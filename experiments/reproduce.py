@@ -33,7 +33,7 @@ QUICK_KS = (1, 5, 10)
 SEEDS, QUICK_SEEDS = 15, 2
 CONTINUOUS_SEEDS = 3
 WAREHOUSE_LEARNERS = ("paper", "observation_aware")
-CONTINUOUS_LEARNERS = ("trpo",)
+CONTINUOUS_LEARNERS = ("trpo", "reward")
 
 
 def warehouse_tasks(*, quick: bool) -> list[TrainConfig]:

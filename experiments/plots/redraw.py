@@ -20,6 +20,7 @@ from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, 
 from kofn.experiments.plots.episodes import heatmap_figure, histories_figure
 from kofn.experiments.plots.save import save_in_formats
 from kofn.experiments.reference.load import authors_returns, authors_seconds
+from kofn.experiments.sweeps.cells import has_tables
 from kofn.experiments.sweeps.folder import SWEEP_FILE
 from kofn.experiments.trajectory import Trajectory
 
@@ -122,7 +123,7 @@ def sweep_figures(tables: SweepTables) -> Iterator[tuple[str, Figure]]:
 def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tuple[str, Figure]]:
     game = registered_game(name)
     cells = {row["cell"] for row in rows}
-    title = f"{game.labels.title}, n = {rows[0]['n_agents']}"
+    title = f"{game.labels.title if has_tables(game) else game.title}, n = {rows[0]['n_agents']}"
     timings = [row for row in tables.timings if row["cell"] in cells]
     reference = (authors_returns(name), authors_seconds(name)) if _at_reference_sizes(rows) else (None, None)
     yield "return", return_figure(rows, timings, title, *reference)
@@ -135,7 +136,7 @@ def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tu
     history = histories_figure(rows, tables.history, title)
     if history is not None:
         yield "potential", history
-    heatmap = heatmap_figure(rows, tables.episodes, game, title)
+    heatmap = heatmap_figure(rows, tables.episodes, game, title) if has_tables(game) else None
     if heatmap is not None:
         yield "heatmap", heatmap
 

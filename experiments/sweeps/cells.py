@@ -76,7 +76,7 @@ def _returns(model: AlternatingMARL, config: TrainConfig, result: AlternatingRes
 
 def _accuracy(model: AlternatingMARL) -> dict[str, Any]:
     setting = model.setting
-    if not global_state_is_place(setting.game):
+    if not has_tables(setting.game) or not global_state_is_place(setting.game):
         return {"mode_accuracy": None}
     accuracy = mode_accuracy(
         setting.game,
@@ -111,8 +111,16 @@ def _history(result: AlternatingResult) -> list[dict[str, Any]]:
     ]
 
 
+def has_tables(game: Any) -> bool:
+    """Whether a game's states are finitely many and have names."""
+    return hasattr(game, "labels")
+
+
 def _episode(model: AlternatingMARL) -> dict[str, Any]:
+    """One episode of the trained pair; none where states are continuous."""
     setting = model.setting
+    if not has_tables(setting.game):
+        return {}
     trajectory = record_rollout(
         setting.game,
         model.global_policy,
