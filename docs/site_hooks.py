@@ -16,6 +16,14 @@ from kofn.envs.registration import game_module
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("envs", "wrappers", "agents", "experiments")
+SUBJECTS = {
+    "observation_aware.md": "Responses that know they see k of n",
+    "deep.md": "Continuous games and networks",
+    "integrations.md": "Other people's learners",
+}
+"""Pages of single subjects: file -> its name in the menu."""
+BEFORE_SUBJECTS = 6
+"""Entries of the menu before them."""
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(\.\./([^)#]+)\)")
 
 
@@ -27,6 +35,14 @@ def on_startup(**_: Any) -> None:
         link = namespace / package
         if not link.is_symlink():
             link.symlink_to(ROOT / package, target_is_directory=True)
+
+
+def on_config(config: Any, **_: Any) -> Any:
+    """Put the pages of single subjects into the menu, those that are there."""
+    found = [{title: page} for page, title in SUBJECTS.items() if (ROOT / "docs" / page).exists()]
+    if config["nav"] is not None and found:
+        config["nav"].insert(BEFORE_SUBJECTS, {"Subjects": found})
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -43,6 +43,13 @@ def test_links_to_the_repository_lead_into_the_site_or_nowhere(site, path, depth
     assert site.redirected("text", path, depth) == expected
 
 
+def test_pages_of_single_subjects_enter_the_menu_when_they_exist(site, monkeypatch):
+    monkeypatch.setattr(site, "SUBJECTS", {"concepts.md": "There", "nowhere.md": "Not there"})
+    menu = [{str(entry): f"{entry}.md"} for entry in range(8)]
+    found = site.on_config({"nav": list(menu)})["nav"]
+    assert found == [*menu[:6], {"Subjects": [{"There": "concepts.md"}]}, *menu[6:]]
+
+
 def test_every_page_of_the_menu_exists_or_is_generated():
     menu = [line.strip() for line in (ROOT / "mkdocs.yml").read_text(encoding="utf-8").splitlines() if ".md" in line]
     pages = [line.split(": ")[-1] for line in menu if line.startswith("- ") and line.endswith(".md")]
