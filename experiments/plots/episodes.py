@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from kofn.envs.model import Game
 from kofn.experiments.plots.data import Row, distinct
@@ -91,7 +92,7 @@ def histories_figure(rows: Sequence[Row], history: Sequence[Row], title: str) ->
         potentials = kept_potentials(lines[row["cell"]])
         style: dict[str, Any] = {"color": COLOURS[index], "marker": MARKERS[index], "markersize": 4, "alpha": 0.7}
         axes.step(range(len(potentials)), potentials, where="post", label=label, **style)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize="small", title="one line per run")
     return figure
 
