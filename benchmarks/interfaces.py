@@ -171,13 +171,13 @@ def import_time(rounds: int) -> Figure:
 
 def measure(*, quick: bool) -> list[Figure]:
     """The figures of this benchmark."""
-    rounds = 5 if quick else 15
+    rounds = 5 if quick else 7
     return [
         *standard_api([1000] if quick else [1000, 10_000, 100_000], rounds),
         array_api(10**5 if quick else 10**6, rounds),
         *(lumped(b, n, rounds) for b, n in ([(4096, 1000)] if quick else [(1, 10**12), (4096, 1000), (4096, 10**12)])),
         lumped_growth(rounds),
-        *evaluation(*((250, 8) if quick else (250, 50)), 3 if quick else 5),
+        *evaluation(*((250, 8) if quick else (250, 50)), 3),
         vector_views(1024 if quick else 4096, rounds),
         import_time(2 if quick else 5),
     ]

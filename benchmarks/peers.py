@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 def parallel_rate(env: Any) -> float:
