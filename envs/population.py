@@ -253,6 +253,8 @@ def _invert_hypergeometric(marked: int, others: int, draws: int, uniform: float)
 
 def count_states(states: IntArray, n_states: int) -> IntArray:
     """Histograms of individual states [n_populations, n_agents], int64 [n_populations, n_states]."""
+    if len(states) == 1:
+        return np.bincount(states[0], minlength=n_states)[None]
     shifted = states + n_states * np.arange(len(states))[:, None]
     counts = np.bincount(shifted.ravel(), minlength=n_states * len(states))
     return counts.reshape(len(states), n_states)

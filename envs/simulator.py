@@ -141,7 +141,7 @@ class IndividualSimulator(_Simulator):
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """r_D of the last step, float [n_populations]: r_g + the mean of r_l over the agents `sampled` [k]."""
-        return np.asarray(self._global_reward + self.local_rewards[:, sampled].mean(axis=1))
+        return np.asarray(self._global_reward + self.local_rewards[:, sampled].sum(axis=1) / max(len(sampled), 1))
 
     def info(self) -> dict[str, Any]:
         """Nothing besides rewards."""

@@ -30,7 +30,10 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 
 def new_key(rng: np.random.Generator) -> Words:
     """256 random bits, uint64 [4]."""
-    return np.frombuffer(bytearray(rng.bytes(32)), dtype=np.uint64)
+    if isinstance(rng.bit_generator, np.random.MT19937):  # its words have 32 bits
+        return np.frombuffer(bytearray(rng.bytes(32)), dtype=np.uint64)
+    words: Words = rng.bit_generator.random_raw(4)
+    return words
 
 
 @compiled

@@ -219,15 +219,15 @@ def draw_agents(
     """
     drawn = np.asarray(sampler(rng, local_states, global_state, k))
     n_agents = len(local_states)
-    if not np.issubdtype(drawn.dtype, np.integer):
+    if drawn.dtype.kind not in "iu":
         raise TypeError(f"a sampler must return integers; got {drawn.dtype}")
     if drawn.shape != (k,):
         raise ValueError(f"a sampler must return k={k} agents, shape [{k}]; got shape {list(drawn.shape)}")
-    outside = (drawn < 0) | (drawn >= n_agents)
-    if outside.any():
-        index = first_index(outside)
+    agents = drawn.tolist()
+    if min(agents) < 0 or max(agents) >= n_agents:
+        index = first_index((drawn < 0) | (drawn >= n_agents))
         raise ValueError(f"a sampler must return agents in [0, {n_agents}); entry {list(index)} is {drawn[index]}")
-    if len(set(drawn.tolist())) < k:
+    if len(set(agents)) < k:
         found, times = np.unique(drawn, return_counts=True)
         raise ValueError(f"a sampler must return different agents; {found[times > 1][0]} is there {times.max()} times")
     return drawn.astype(np.int64)

@@ -61,6 +61,16 @@ def test_integers_are_uniform_below_their_bound(bound: int, assert_law: AssertLa
     assert_law(np.bincount([i // size for i in drawn], minlength=3), law)
 
 
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.Philox, np.random.SFC64, np.random.MT19937])
+def test_keys_are_256_random_bits(kind: Any) -> None:
+    """Of 2000 keys each of the 256 bits is set in half, up to 5 deviations (chance of a false alarm 1.5e-4)."""
+    rng = np.random.Generator(kind(1))
+    keys = np.stack([loops.new_key(rng) for _ in range(2000)])
+    assert (keys.dtype, keys.shape) == (np.uint64, (2000, 4))
+    shares = np.unpackbits(np.ascontiguousarray(keys).view(np.uint8), axis=1).mean(axis=0)
+    assert np.abs(shares - 0.5).max() < 5 * 0.5 / 2000**0.5
+
+
 # Binomial counts.
 
 
