@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from kofn.agents.gathered_ranks import gathered_ranks, slots_of
 from kofn.agents.side_by_side import side_by_side
 from kofn.agents.symmetric_power.power import SymmetricPower
 from kofn.envs.arrays import FloatArray, IntArray
@@ -165,26 +166,26 @@ def pooled_successors(
         n_samples: draws per row.
         rng: places of the stretches.
     """
-    histograms, keys, order = _keyed_histograms(k, n_states)
+    histograms, keys, slots = _keyed_histograms(k, n_states)
     size = len(histograms)
     pool_size = n_samples * min(POOL_STRETCHES, size)
-    stretch = np.arange(n_samples)
-    landed = np.zeros((size, n_samples), dtype=np.uint64)
+    pools = np.empty((n_states, k + 1, pool_size), dtype=np.uint64)
+    places = np.empty((n_states, size), dtype=np.int64)
     for x in range(n_states):
-        pool = leave(x, pool_size)
-        places = (rng.integers(pool_size, size=(size, 1)) + stretch) % pool_size
-        landed += pool[histograms[:, x, None], places]
-    return order[np.searchsorted(keys, landed)]
+        pools[x] = leave(x, pool_size)
+        places[x] = rng.integers(pool_size, size=size)
+    ranks = np.empty((size, n_samples), dtype=np.int64)
+    gathered_ranks(pools, histograms, places, keys, slots, ranks)
+    return ranks
 
 
 @lru_cache(maxsize=64)
 def _keyed_histograms(k: int, n_states: int) -> tuple[IntArray, npt.NDArray[np.uint64], IntArray]:
-    """Histograms of k agents in rank order, their keys in ascending order, and the ranks these belong to."""
+    """Histograms of k agents in rank order, their keys, and the ranks by slot (see `gathered_ranks`)."""
     histograms = enumerate_histograms(k, n_states)
     keys = histogram_keys(histograms)
-    order = np.argsort(keys)
-    assert (np.diff(keys[order]) > 0).all(), "two histograms share a key"
-    return histograms, keys[order], order
+    assert len(np.unique(keys)) == len(keys), "two histograms share a key"
+    return histograms, keys, slots_of(keys, len(keys).bit_length() + 1)
 
 
 def histogram_keys(histograms: IntArray) -> npt.NDArray[np.uint64]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import games
 import homogenized_step
 import interfaces
+import operators
 import riverswim
 import subsampling
 import warehouse_training
@@ -32,6 +33,7 @@ def main() -> int:
     figures = [
         *interfaces.measure(quick=quick),  # the shortest timings first, in a young process
         *homogenized_step.measure(quick=quick),
+        *operators.measure(quick=quick),
         *riverswim.measure(quick=quick),
         *subsampling.measure(quick=quick),
         *games.measure(quick=quick),

@@ -102,6 +102,8 @@ def _eliminated(matrix: FloatArray, rank: int) -> tuple[FloatArray, FloatArray]:
 def _row(factor: FloatArray, a: int, total: float) -> list[tuple[int, int, float, float]]:
     """The shears (a, b, stay, move) of one row of a triangular factor, in order of application to a function."""
     targets = [int(b) for b in np.flatnonzero(factor[a]) if b != a]
+    if targets and targets[0] == 0 and (len(factor) - a) % 2 == 0:
+        targets = [*targets[1:], 0]  # so that shears that leave c_0 alone follow one another
     if not targets:
         other = 1 if a == 0 else 0
         return [] if len(factor) == 1 or abs(factor[a, a] - 1) <= ROUNDED else [(a, other, float(factor[a, a]), 0.0)]

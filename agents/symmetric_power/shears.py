@@ -12,6 +12,9 @@ r_x = c_x + c_{x+1} + .., the rank of a histogram is
     rank(c) = C(k+S-1, S-1) - 1 - sum_{x=1}^{S-1} C(r_x + S-1-x, S-x),
 
 and along a line r_x changes with i between the two states only: no index of lines is kept.
+
+Shears in a row that leave c_0 alone, and among them those that leave c_1 alone as well, run through one value of it
+after the other, so that what they work on stays in the cache.
 """
 
 from math import comb
@@ -60,7 +63,7 @@ def permuted(columns: FloatArray, first: int, source: IntArray, terms: IntArray,
             values[row, lane] = columns[rank, first + lane]
         for lane in range(lanes, LANES):
             values[row, lane] = 1.0
-        _advance(counts)
+        _advance(counts, 0)
 
 
 @compiled_for_threads
@@ -72,7 +75,7 @@ def put_permuted(values: FloatArray, first: int, source: IntArray, terms: IntArr
         rank = _moved_rank(counts, source, terms)
         for lane in range(lanes):
             columns[row, first + lane] = values[rank, lane]
-        _advance(counts)
+        _advance(counts, 0)
 
 
 @compiled_for_threads
@@ -81,64 +84,111 @@ def apply_shears(values: FloatArray, terms: IntArray, pairs: IntArray, weights: 
 
     Adjoints expect the transposed weights [shear, m, i], and their order reversed.
     """
-    n_states, k = len(terms), terms.shape[1] - 1
-    line = np.empty((k + 1, LANES))
-    ranks = np.empty(k + 1, np.int64)
-    counts = np.empty(n_states, np.int64)
-    for shear in range(len(pairs)):
-        a, b = pairs[shear]
-        rest = _first_histogram(n_states - 1, k - 1)
-        while True:
-            length = rest[n_states - 2] + 1
-            _place(rest, a, b, length, counts)
-            _line_ranks(counts, a, b, length, terms, ranks)
-            for i in range(length + 1):
-                for lane in range(LANES):
-                    line[i, lane] = values[ranks[i], lane]
-            if adjoint:
-                _combine_from(line, weights[shear], length, ranks, values)
-            else:
-                _combine_up_to(line, weights[shear], length, ranks, values)
-            if not _advance(rest):
-                break
+    n_shears, k = len(pairs), terms.shape[1] - 1
+    ranks, counts = np.empty(k + 1, np.int64), np.empty(len(terms), np.int64)
+    rest = np.zeros(len(terms) - 1, np.int64)
+    scratch = (terms, rest, counts, ranks)
+    shear = 0
+    while shear < n_shears:
+        if _touches(pairs, shear, 0):
+            _run(values, scratch, pairs[shear], weights[shear], adjoint, 0)
+            shear += 1
+            continue
+        end = shear
+        while end < n_shears and not _touches(pairs, end, 0):
+            end += 1
+        for first in range(k):
+            inner = shear
+            while inner < end:
+                if _touches(pairs, inner, 1):
+                    rest[0] = first
+                    _run(values, scratch, pairs[inner], weights[inner], adjoint, 1)
+                    inner += 1
+                    continue
+                inner_end = inner
+                while inner_end < end and not _touches(pairs, inner_end, 1):
+                    inner_end += 1
+                for second in range(k - first):
+                    for each in range(inner, inner_end):
+                        rest[0], rest[1] = first, second
+                        _run(values, scratch, pairs[each], weights[each], adjoint, 2)
+                inner = inner_end
+        shear = end
 
 
 @compiled_for_threads
-def _combine_up_to(line: FloatArray, weights: FloatArray, length: int, ranks: IntArray, values: FloatArray) -> None:
-    """values[ranks[i]] = sum_{m <= i} weights[i, m] line[m] for i > 0 (nothing moves from 0)."""
-    for i in range(1, length + 1):
+def _touches(pairs: IntArray, shear: int, state: int) -> bool:
+    return bool(pairs[shear, 0] == state or pairs[shear, 1] == state)
+
+
+@compiled_for_threads
+def _run(
+    values: FloatArray,
+    scratch: tuple[IntArray, IntArray, IntArray, IntArray],
+    pair: IntArray,
+    weights: FloatArray,
+    adjoint: bool,
+    fixed: int,
+) -> None:
+    """One shear, on the lines whose first `fixed` counts are those of `rest`."""
+    terms, rest, counts, ranks = scratch
+    a, b, last = pair[0], pair[1], len(rest) - 1
+    left = terms.shape[1] - 2
+    for place in range(fixed):
+        left -= rest[place]
+    for place in range(fixed, last):
+        rest[place] = 0
+    rest[last] = left
+    while True:
+        length = rest[last] + 1
+        _place(rest, a, b, length, counts)
+        _line_ranks(counts, a, b, length, terms, ranks)
+        if adjoint:
+            _combine_from(weights, length, ranks, values)
+        else:
+            _combine_up_to(weights, length, ranks, values)
+        if not _advance(rest, fixed):
+            break
+
+
+@compiled_for_threads
+def _combine_up_to(weights: FloatArray, length: int, ranks: IntArray, values: FloatArray) -> None:
+    """V'(i) = sum_{m <= i} B[i, m] V(m), the last i first, in place (nothing moves from 0)."""
+    for i in range(length, 0, -1):
         v0 = v1 = v2 = v3 = v4 = v5 = v6 = v7 = 0.0
         for m in range(i + 1):
-            weight = weights[i, m]
-            v0 += weight * line[m, 0]
-            v1 += weight * line[m, 1]
-            v2 += weight * line[m, 2]
-            v3 += weight * line[m, 3]
-            v4 += weight * line[m, 4]
-            v5 += weight * line[m, 5]
-            v6 += weight * line[m, 6]
-            v7 += weight * line[m, 7]
-        row = values[ranks[i]]
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = v0, v1, v2, v3, v4, v5, v6, v7
+            weight, row = weights[i, m], ranks[m]
+            v0 += weight * values[row, 0]
+            v1 += weight * values[row, 1]
+            v2 += weight * values[row, 2]
+            v3 += weight * values[row, 3]
+            v4 += weight * values[row, 4]
+            v5 += weight * values[row, 5]
+            v6 += weight * values[row, 6]
+            v7 += weight * values[row, 7]
+        row = ranks[i]
+        values[row, 0], values[row, 1], values[row, 2], values[row, 3] = v0, v1, v2, v3
+        values[row, 4], values[row, 5], values[row, 6], values[row, 7] = v4, v5, v6, v7
 
 
 @compiled_for_threads
-def _combine_from(line: FloatArray, weights: FloatArray, length: int, ranks: IntArray, values: FloatArray) -> None:
-    """values[ranks[m]] = sum_{i >= m} weights[m, i] line[i]."""
+def _combine_from(weights: FloatArray, length: int, ranks: IntArray, values: FloatArray) -> None:
+    """d'(m) = sum_{i >= m} B[i, m] d(i), the first m first, in place."""
     for m in range(length + 1):
         v0 = v1 = v2 = v3 = v4 = v5 = v6 = v7 = 0.0
         for i in range(m, length + 1):
-            weight = weights[m, i]
-            v0 += weight * line[i, 0]
-            v1 += weight * line[i, 1]
-            v2 += weight * line[i, 2]
-            v3 += weight * line[i, 3]
-            v4 += weight * line[i, 4]
-            v5 += weight * line[i, 5]
-            v6 += weight * line[i, 6]
-            v7 += weight * line[i, 7]
-        row = values[ranks[m]]
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = v0, v1, v2, v3, v4, v5, v6, v7
+            weight, row = weights[m, i], ranks[i]
+            v0 += weight * values[row, 0]
+            v1 += weight * values[row, 1]
+            v2 += weight * values[row, 2]
+            v3 += weight * values[row, 3]
+            v4 += weight * values[row, 4]
+            v5 += weight * values[row, 5]
+            v6 += weight * values[row, 6]
+            v7 += weight * values[row, 7]
+        row = ranks[m]
+        values[row, 0], values[row, 1], values[row, 2], values[row, 3] = v0, v1, v2, v3
+        values[row, 4], values[row, 5], values[row, 6], values[row, 7] = v4, v5, v6, v7
 
 
 @compiled_for_threads
@@ -157,18 +207,20 @@ def _place(rest: IntArray, a: int, b: int, length: int, counts: IntArray) -> Non
 @compiled_for_threads
 def _line_ranks(counts: IntArray, a: int, b: int, length: int, terms: IntArray, ranks: IntArray) -> None:
     """Ranks of the line's histograms, by c_a = 0 .. length."""
-    low, high, tail = min(a, b), max(a, b), 0
-    last = _last_rank(terms)
-    for i in range(length + 1):
-        ranks[i] = last
+    low, high = min(a, b), max(a, b)
+    base, tail, tail_high = _last_rank(terms), 0, 0
     for x in range(len(counts) - 1, 0, -1):
         tail += counts[x]
-        if low < x <= high:
-            for i in range(length + 1):
-                ranks[i if a < b else length - i] -= terms[x, tail - i]
-        else:
-            for i in range(length + 1):
-                ranks[i] -= terms[x, tail]
+        if x > high or x <= low:
+            base -= terms[x, tail]
+        elif x == high:
+            tail_high = tail
+    for i in range(length + 1):
+        rank, tail = base, tail_high - i
+        for x in range(high, low, -1):
+            rank -= terms[x, tail]
+            tail += counts[x - 1]
+        ranks[i if a < b else length - i] = rank
 
 
 @compiled_for_threads
@@ -198,13 +250,13 @@ def _first_histogram(n_states: int, k: int) -> IntArray:
 
 
 @compiled_for_threads
-def _advance(counts: IntArray) -> bool:
-    """The next histogram in rank order; False after the last one, which stays."""
+def _advance(counts: IntArray, fixed: int) -> bool:
+    """The next histogram in rank order with the same first `fixed` counts; False after the last one."""
     last = len(counts) - 1
     place = last
-    while place > 0 and counts[place] == 0:
+    while place > fixed and counts[place] == 0:
         place -= 1
-    if place == 0:
+    if place <= fixed:
         return False
     moved = counts[place]
     counts[place] = 0
