@@ -3,6 +3,9 @@
 from kofn.agents.alternation.alternating import AlternatingMARL
 from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal
 from kofn.agents.alternation.learners import GLearner, LLearner, Problem
+from kofn.agents.alternation.multi_start import MultiStart
+from kofn.agents.alternation.multi_start_result import Equilibrium, MultiStartResult
+from kofn.agents.alternation.observation_aware_learner import ObservationAware
 from kofn.agents.alternation.update import proposal_bound, update_verdict
 from kofn.agents.equilibrium.nash import GapBracket, NashGap, nash_gap
 from kofn.agents.equilibrium.sampled_gap import SampledGap, SampledNashGap, sampled_nash_gap
@@ -22,6 +25,8 @@ from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
 from kofn.agents.global_response.linear_g_learn import LinearGLearnConfig, LinearGLearnResult, linear_g_learn
 from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
 from kofn.agents.global_response.linear_rollouts import evaluate_dispatcher
+from kofn.agents.global_response.observation_aware.config import ObservationAwareConfig
+from kofn.agents.global_response.observation_aware.learner import ObservationAwareResult, observation_aware
 from kofn.agents.joint_control.central_planner import CentralisedBound, centralised_local_bound
 from kofn.agents.joint_control.mfq_execution import JointPolicy, evaluate_mfq
 from kofn.agents.joint_control.subsample_mfq import MfqResult, mean_field_value_iteration, subsample_mfq
@@ -47,6 +52,7 @@ __all__ = [
     "AlternatingResult",
     "CentralisedBound",
     "ClimbOutcome",
+    "Equilibrium",
     "Evaluation",
     "Features",
     "GLearnConfig",
@@ -65,8 +71,13 @@ __all__ = [
     "LinearGlobalPolicy",
     "LumpedChain",
     "MfqResult",
+    "MultiStart",
+    "MultiStartResult",
     "NashGap",
     "NonstationaryPlan",
+    "ObservationAware",
+    "ObservationAwareConfig",
+    "ObservationAwareResult",
     "OffPolicyResult",
     "Problem",
     "ProductFeatures",
@@ -94,6 +105,7 @@ __all__ = [
     "linear_g_learn",
     "mean_field_value_iteration",
     "nash_gap",
+    "observation_aware",
     "off_policy_g_learn",
     "off_policy_in_env",
     "off_policy_in_surrogate",

@@ -28,7 +28,7 @@ from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
-from kofn.agents.observation_channel import lift, project
+from kofn.agents.observation_channel import Channel, lift, project
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
 from kofn.agents.side_by_side import side_by_side
 from kofn.envs.arguments import checked_types
@@ -54,6 +54,8 @@ class LumpedChain:
         local_policy: pi_l.
         kernels: laws of the next histogram of N agents, one per global state.
         n_agents: N.
+        channel: how the k agents are drawn; with "multinomial" k may exceed N.
+        known_actions: `global_actions` of another chain of this global policy, N and channel, to save their time.
     """
 
     game: TabularGame
@@ -61,10 +63,12 @@ class LumpedChain:
     local_policy: LocalPolicy
     kernels: Sequence[Kernel]
     n_agents: int
+    channel: Channel = "without_replacement"
+    known_actions: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Refuse a policy that sees more agents than there are."""
-        self.global_policy.check_fits(self.game, self.n_agents)
+        self.global_policy.check_fits(self.game, self.n_agents if self.channel == "without_replacement" else None)
 
     @classmethod
     @checked_types
@@ -97,8 +101,11 @@ class LumpedChain:
     @cached_property
     def global_actions(self) -> FloatArray:
         """alpha, float [s_g, histogram, a_g]: the law of a_g given the histogram of all N agents."""
+        if self.known_actions is not None:
+            return self.known_actions
         seen = self.global_policy.probabilities().swapaxes(0, 1)
-        return lift(seen, self.global_policy.k, self.n_agents, self.game.n_local_states).swapaxes(0, 1)
+        sizes = self.global_policy.k, self.n_agents, self.game.n_local_states
+        return lift(seen, *sizes, self.channel).swapaxes(0, 1)
 
     @cached_property
     def global_moves(self) -> FloatArray:
@@ -165,7 +172,8 @@ class LumpedChain:
     def global_gradient(self) -> FloatArray:
         """dPhi/dpi_g, float [s_g, F, a_g], F the histograms of the k agents seen."""
         weights = (self.occupancy[..., None] * self.action_values).swapaxes(0, 1)
-        seen = project(weights, self.global_policy.k, self.n_agents, self.game.n_local_states)
+        sizes = self.global_policy.k, self.n_agents, self.game.n_local_states
+        seen = project(weights, *sizes, self.channel)
         return seen.swapaxes(0, 1)
 
     def local_gradient(self, kernels_of_others: Sequence[Kernel]) -> FloatArray:

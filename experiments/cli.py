@@ -26,7 +26,14 @@ from kofn.experiments.report import write_report
 from kofn.experiments.reproduce import reproduce
 from kofn.experiments.sweep_command import run_sweep, sweep_folder
 from kofn.experiments.sweeps.executors import backend_executor
-from kofn.experiments.tables import EVALUATION_HEADER, evaluation_row, history_table, outcome_lines, text_table
+from kofn.experiments.tables import (
+    EVALUATION_HEADER,
+    equilibria_table,
+    evaluation_row,
+    history_table,
+    outcome_lines,
+    text_table,
+)
 from kofn.experiments.train import resume_hint, train
 
 Command = (
@@ -100,6 +107,8 @@ def _train(config: TrainConfig) -> int:
     print(text_table(EVALUATION_HEADER, [start, evaluation_row("trained", outcome.trained)]))
     print()
     print(outcome_lines(outcome.result))
+    if outcome.equilibria:
+        print(f"\n{equilibria_table(outcome.equilibria)}\nkept: {outcome.best}\n")
     if outcome.gap is not None:
         print(f"Nash gap: either player could gain between {outcome.gap.lower:.3g} and {outcome.gap.upper:.3g}")
     print(f"written to {outcome.folder}: policies, history.csv, evaluation.csv, potential.png, occupancy.png")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import tyro
 
-from kofn.agents import AlternatingConfig, GLearner, LLearner
+from kofn.agents import AlternatingConfig, GLearner, LLearner, ObservationAware
 from kofn.envs.arrays import integer, known_name
 
 LEARNERS: dict[str, str] = {
+    "observation_aware": "responses that know they see only k of n, from several starts; the best equilibrium is kept",
     "paper": "ALTERNATING-MARL with G-LEARN and L-LEARN as configured",
     "mean_field": "the same driver with the authors' heuristics: rounded histograms, value iteration on the mean field",
 }
@@ -24,7 +25,8 @@ class TrainConfig:
     Args:
         game: registered game (see `kofn envs`).
         k: local agents the global agent sees per step (omitted: the game's default).
-        learner: what is trained, "paper" (the learners below) or "mean_field" (the authors' heuristics).
+        learner: what is trained, "observation_aware" (several starts, `MultiStart`, one of them the paper's), "paper"
+            (the learners below) or "mean_field" (the authors' heuristics).
         n_agents: n, local agents (omitted: the game's default).
         max_cycles: steps per episode (omitted: the game's default).
         seed: source of all randomness; the same seed writes the same files.
@@ -36,13 +38,14 @@ class TrainConfig:
         progress_bar: show a progress bar.
         track: also log to Weights & Biases, to the project of this name (needs wandb).
         alternation: the alternating driver.
+        aware: the dispatcher's response (observation_aware).
         global_learner: G-LEARN.
         local_learner: L-LEARN.
     """
 
     game: tyro.conf.Positional[str]
     k: int | None = None
-    learner: str = "paper"
+    learner: str = "observation_aware"
     n_agents: int | None = None
     max_cycles: int | None = None
     seed: int = 0
@@ -54,6 +57,7 @@ class TrainConfig:
     progress_bar: bool = True
     track: str | None = None
     alternation: AlternatingConfig = field(default_factory=AlternatingConfig)
+    aware: ObservationAware = field(default_factory=ObservationAware)
     global_learner: GLearner = field(default_factory=GLearner)
     local_learner: LLearner = field(default_factory=LLearner)
 
@@ -90,6 +94,7 @@ class SweepConfig:
         progress_bar: show progress.
         track: also log to Weights & Biases, to the project of this name (needs wandb).
         alternation: the alternating driver.
+        aware: the dispatcher's response (observation_aware).
         global_learner: G-LEARN.
         local_learner: L-LEARN.
     """
@@ -113,6 +118,7 @@ class SweepConfig:
     progress_bar: bool = True
     track: str | None = None
     alternation: AlternatingConfig = field(default_factory=AlternatingConfig)
+    aware: ObservationAware = field(default_factory=ObservationAware)
     global_learner: GLearner = field(default_factory=GLearner)
     local_learner: LLearner = field(default_factory=LLearner)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kofn.agents import AlternatingResult, Evaluation, Proposal
+from kofn.agents import AlternatingResult, Equilibrium, Evaluation, Proposal
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -55,3 +55,18 @@ def outcome_lines(result: AlternatingResult) -> str:
         f"converged after {bound}: each player's last proposal gained less than eta = {result.eta:.3g} "
         f"(with the estimates' error: {result.certificate:.3g})"
     )
+
+
+def equilibria_table(equilibria: Sequence[Equilibrium]) -> str:
+    """Where every start ended."""
+    rows = [
+        [
+            one.start,
+            f"{one.potential:.2f} ± {1.96 * one.standard_error:.2f}",
+            str(one.n_proposals),
+            "yes" if one.converged else "no",
+            one.same_as,
+        ]
+        for one in equilibria
+    ]
+    return text_table(["start", "potential (95%)", "proposals", "converged", "same pair as"], rows)

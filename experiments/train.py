@@ -3,6 +3,7 @@
 | file | content |
 |---|---|
 | `config.json`, `history.csv`, `game.npz`, `*_policy.npz` | the model (`AlternatingMARL.load`) |
+| `equilibria.csv`, `starts/` | where every start ended (observation_aware), each with a model's folder of its own |
 | `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
 | `trajectory.csv` | one episode of the trained pair |
 | `nash_gap.csv` | with `--nash-gap`: what either player could still gain, at least and at most |
@@ -16,7 +17,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kofn.agents import AlternatingMARL, AlternatingResult, Evaluation, NashGap, Proposal, evaluate, nash_gap
+from kofn.agents import (
+    AlternatingMARL,
+    AlternatingResult,
+    Equilibrium,
+    Evaluation,
+    GLearner,
+    LLearner,
+    MultiStart,
+    MultiStartResult,
+    NashGap,
+    Proposal,
+    evaluate,
+    nash_gap,
+)
 from kofn.envs import game_id
 from kofn.envs.files import write_text
 from kofn.envs.game import TabularGame
@@ -32,6 +46,9 @@ from kofn.wrappers.factory import make_parallel
 REPORT_STREAM, TRAJECTORY_STREAM, ACCURACY_STREAM, GAP_STREAM = range(100, 104)
 """Streams of the run's seed that the driver does not use."""
 
+Model = AlternatingMARL | MultiStart
+"""What can be trained."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainOutcome:
@@ -43,6 +60,8 @@ class TrainOutcome:
         start: evaluation of the start pair (keep, uniform).
         trained: evaluation of the final pair, on the same random numbers.
         gap: bracket of the Nash gap, where it was asked for.
+        equilibria: where every start ended (observation_aware).
+        best: the start kept (observation_aware).
     """
 
     folder: Path
@@ -50,6 +69,8 @@ class TrainOutcome:
     start: Evaluation
     trained: Evaluation
     gap: NashGap | None
+    equilibria: tuple[Equilibrium, ...] = ()
+    best: str = ""
 
 
 def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = None) -> TrainOutcome:
@@ -75,20 +96,35 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
             on_proposal(proposal)
 
     try:
-        result = model.learn(progress_bar=config.progress_bar, on_proposal=keep)
+        learned = model.learn(progress_bar=config.progress_bar, on_proposal=keep)
     finally:
         for tracker in record:
             tracker.close()
+    model.save(folder)
     start, trained = evaluate_pairs(model, config)
     _write_report(folder, start, trained)
     gap = bracket_gap(model) if config.nash_gap else None
     if gap is not None:
         write_text(folder / "nash_gap.csv", f"lower,upper\n{gap.lower!r},{gap.upper!r}\n")
     _draw(model, folder)
-    return TrainOutcome(folder=folder, result=result, start=start, trained=trained, gap=gap)
+    several = learned if isinstance(learned, MultiStartResult) else None
+    return TrainOutcome(
+        folder=folder,
+        result=outcome_of(learned),
+        start=start,
+        trained=trained,
+        gap=gap,
+        equilibria=several.equilibria if several is not None else (),
+        best=several.best if several is not None else "",
+    )
 
 
-def bracket_gap(model: AlternatingMARL) -> NashGap:
+def outcome_of(learned: AlternatingResult | MultiStartResult) -> AlternatingResult:
+    """The alternation that led to the pair kept."""
+    return learned.outcome if isinstance(learned, MultiStartResult) else learned
+
+
+def bracket_gap(model: Model) -> NashGap:
     """What either player could still gain by deviating from the trained pair; raises TypeError without arrays."""
     setting = model.setting
     if not isinstance(setting.game, TabularGame):
@@ -97,11 +133,15 @@ def bracket_gap(model: AlternatingMARL) -> NashGap:
     return nash_gap(setting.game, *pair, n_agents=setting.n_agents, seed=child(model.seed, GAP_STREAM))
 
 
-def build_model(config: TrainConfig) -> AlternatingMARL:
+def build_model(config: TrainConfig) -> Model:
     """The untrained model of a configuration."""
     sizes = resolved(config)
     env = make_parallel(game=sizes.game, k=sizes.k, n_agents=sizes.n_agents, max_cycles=sizes.max_cycles)
     global_learner, local_learner = config.global_learner, config.local_learner
+    if config.learner == "observation_aware":
+        given = (global_learner, local_learner)
+        paper = given if given != (GLearner(), LLearner()) else None
+        return MultiStart(env, config.alternation, global_learner=config.aware, paper_learners=paper, seed=config.seed)
     if config.learner == "mean_field":
         global_learner = replace(global_learner, operator="rounded")
         local_learner = replace(local_learner, method="mean_field")
@@ -126,7 +166,7 @@ def resolved(config: TrainConfig) -> TrainConfig:
     )
 
 
-def default_folder(config: TrainConfig, model: AlternatingMARL) -> Path:
+def default_folder(config: TrainConfig, model: Model) -> Path:
     """runs/GAME-nN-kK-seedSEED."""
     return Path("runs") / f"{config.game}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
 
@@ -136,7 +176,7 @@ def resume_hint(config: TrainConfig) -> str:
     return f"add --resume to the same command to go on ({game_id(config.game)}, seed {config.seed})"
 
 
-def _open_folder(model: AlternatingMARL, folder: Path, config: TrainConfig) -> AlternatingMARL:
+def _open_folder(model: Model, folder: Path, config: TrainConfig) -> Model:
     """The model to train: the new one, or the folder's own when resuming."""
     if not (folder / "config.json").exists():
         return model
@@ -147,8 +187,11 @@ def _open_folder(model: AlternatingMARL, folder: Path, config: TrainConfig) -> A
     return model
 
 
-def _resume(model: AlternatingMARL, folder: Path) -> AlternatingMARL:
+def _resume(model: Model, folder: Path) -> Model:
     """The folder's model, after checking that it was started with the same settings."""
+    if isinstance(model, MultiStart):
+        model.resume(folder)
+        return model
     stored = AlternatingMARL.load(folder)
     wanted, found = model.description(), stored.description()
     for name, value in wanted.items():
@@ -159,7 +202,7 @@ def _resume(model: AlternatingMARL, folder: Path) -> AlternatingMARL:
     return stored
 
 
-def evaluate_pairs(model: AlternatingMARL, config: TrainConfig) -> tuple[Evaluation, Evaluation]:
+def evaluate_pairs(model: Model, config: TrainConfig) -> tuple[Evaluation, Evaluation]:
     """Evaluate the start pair and the trained pair on the same, fresh random numbers."""
     setting = model.setting
 
@@ -189,7 +232,7 @@ def _write_report(folder: Path, start: Evaluation, trained: Evaluation) -> None:
     write_text(folder / "evaluation.csv", text.getvalue())
 
 
-def _draw(model: AlternatingMARL, folder: Path) -> None:
+def _draw(model: Model, folder: Path) -> None:
     """The two figures, and the episode behind the second."""
     setting = model.setting
     game = setting.game

@@ -23,6 +23,7 @@ import numpy as np
 
 from kofn.agents.alternation.history import AlternatingConfig, Proposal, pair_digest
 from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
+from kofn.agents.alternation.observation_aware_learner import ObservationAware
 from kofn.agents.alternation.setting import FiniteGame, Setting
 from kofn.envs.arrays import one_of
 from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, write_json, write_text
@@ -135,7 +136,7 @@ def _rebuild(
     return StoredModel(
         setting=Setting(game=game, sampler=sampler, **sizes),
         config=AlternatingConfig(**content["config"]),
-        global_learner=_rebuild_learner(content["global_learner"], GLearner),
+        global_learner=_rebuild_learner(content["global_learner"], GLearner, ObservationAware),
         local_learner=_rebuild_learner(content["local_learner"], LLearner),
         global_policy=global_policy,
         local_policy=local_policy,
@@ -152,7 +153,7 @@ def _integers(values: Any) -> int | list[int]:
 
 def _describe_learner(learner: GlobalLearner | LocalLearner) -> dict[str, Any]:
     """A learner of ours by its fields; one of the user's by its full name only."""
-    if isinstance(learner, GLearner | LLearner):
+    if isinstance(learner, GLearner | LLearner | ObservationAware):
         return {"name": type(learner).__name__, **asdict(learner)}
     if isinstance(learner, MissingLearner):
         return {"name": learner.description}
@@ -160,11 +161,12 @@ def _describe_learner(learner: GlobalLearner | LocalLearner) -> dict[str, Any]:
     return {"name": f"{named.__module__}.{named.__qualname__}"}
 
 
-def _rebuild_learner(description: dict[str, Any], own: Callable[..., Any]) -> Any:
+def _rebuild_learner(description: dict[str, Any], *own: type[Any]) -> Any:
     """Our learner from its fields, or a stand-in for the user's."""
     arguments = dict(description)
     name = arguments.pop("name")
-    return own(**arguments) if name == getattr(own, "__name__", None) else MissingLearner(name)
+    kinds = {kind.__name__: kind for kind in own}
+    return kinds[name](**arguments) if name in kinds else MissingLearner(name)
 
 
 def history_csv(history: tuple[Proposal, ...]) -> str:

@@ -8,7 +8,7 @@ chain, N = n the deployed game. Two deviations from the fleet's current policy p
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import ClassVar, Literal, Protocol
 
@@ -16,7 +16,9 @@ import numpy as np
 
 from kofn.agents.exact_operator import exact_operator
 from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.observation_channel import Channel
 from kofn.agents.operators import Kernel, induced_transition, sampled_kernel
+from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -43,9 +45,10 @@ class FleetProblem:
         game: the game.
         global_policy: pi_g, which sees k agents.
         start: pi_l, the fleet's current policy.
-        n_agents: N >= k.
+        n_agents: N, at least k unless the channel is multinomial.
         n_samples: m, samples per row of the kernels; 0: exact kernels.
         seed: source of all randomness.
+        channel: how the k agents that pi_g sees are drawn among the N.
     """
 
     game: TabularGame
@@ -54,6 +57,7 @@ class FleetProblem:
     n_agents: int
     n_samples: int
     seed: np.random.SeedSequence
+    channel: Channel = "without_replacement"
 
     @property
     def resolution(self) -> float:
@@ -67,7 +71,15 @@ class FleetProblem:
     def chain(self, local_policy: LocalPolicy) -> LumpedChain:
         """The chain of N agents that all follow `local_policy`."""
         kernels = self.kernels(self.n_agents, local_policy)
-        return LumpedChain(self.game, self.global_policy, local_policy, kernels, self.n_agents)
+        chain = LumpedChain(self.game, self.global_policy, local_policy, kernels, self.n_agents, self.channel)
+        return replace(chain, known_actions=self._global_actions)
+
+    @cached_property
+    def _global_actions(self) -> FloatArray:
+        """Alpha of `LumpedChain`, which no policy of the fleet changes."""
+        kernels = self.kernels(self.n_agents, self.start)
+        chain = LumpedChain(self.game, self.global_policy, self.start, kernels, self.n_agents, self.channel)
+        return chain.global_actions
 
     def kernels(self, n_agents: int, local_policy: LocalPolicy) -> Sequence[Kernel]:
         """Laws of the next histogram of `n_agents` agents, one per s_g.

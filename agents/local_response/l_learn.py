@@ -28,6 +28,7 @@ import numpy as np
 from kofn.agents.global_response.g_learn import choose_operator
 from kofn.agents.local_response.fleet_problem import ORACLE_STREAM, FleetMethod, FleetProblem
 from kofn.agents.local_response.l_learn_config import LLearnConfig, LLearnOptions
+from kofn.agents.observation_channel import Channel
 from kofn.envs.arguments import checked_types
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
@@ -136,11 +137,12 @@ def _problem(
 ) -> FleetProblem:
     """What the method is given, after checking that it can be solved."""
     n_agents = config.n_agents if config.n_agents is not None else global_policy.k
+    channel: Channel = config.channel if config.channel is not None else "without_replacement"
     sampled = check_l_learn(game, n_agents, config) == "monte_carlo"
     if isinstance(game, GenerativeGame):
         game = sampled_game(game, config.n_samples, child(seed, ORACLE_STREAM))
     start = start if start is not None else LocalPolicy.named("uniform", game)
-    global_policy.check_fits(game, n_agents)
+    global_policy.check_fits(game, n_agents if channel == "without_replacement" else None)
     start.check_fits(game)
     return FleetProblem(
         game=game,
@@ -149,6 +151,7 @@ def _problem(
         n_agents=n_agents,
         n_samples=config.n_samples if sampled else 0,
         seed=seed,
+        channel=channel,
     )
 
 

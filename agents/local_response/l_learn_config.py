@@ -10,6 +10,7 @@ from kofn.agents.local_response.local_search import Exhaustive, SharedCoord
 from kofn.agents.local_response.mean_field_response import MeanField
 from kofn.agents.local_response.shared_policy import SharedCpi
 from kofn.agents.local_response.tagged_response import Reward, Tagged
+from kofn.agents.observation_channel import Channel
 from kofn.envs.arrays import integer, one_of
 
 Method = Literal["shared_cpi", "shared_coord", "exhaustive", "tagged", "mean_field", "chain_plan", "ucfh"]
@@ -30,6 +31,7 @@ class LLearnOptions(TypedDict, total=False):
 
     method: Method
     n_agents: int | None
+    channel: Channel | None
     operator: Operator
     n_samples: int
     tolerance: float | None
@@ -57,6 +59,8 @@ class LLearnConfig:
         method: shared_cpi (first-order, exact), shared_coord (row by row), exhaustive (all maps), tagged (one agent
             alone), mean_field (authors' heuristic), ucfh (the paper's, on the chain), chain_plan (its exact limit).
         n_agents: N, the population planned for (omitted: k, the paper's; not for mean_field).
+        channel: how the k agents seen are drawn among the N: without_replacement, or multinomial, with which a small N
+            stands for a large population (omitted: without_replacement; multinomial for shared_cpi and shared_coord).
         operator: kernels: exact, monte_carlo, or auto (exact if cheap); the first four methods only.
         n_samples: m, fixed samples per kernel row (monte_carlo), or draws per row of a game that is only sampled.
         tolerance: first-order gap at which to stop, as a fraction of r~/(1-gamma) (shared_cpi: 1e-5).
@@ -81,6 +85,7 @@ class LLearnConfig:
 
     method: Method = "shared_cpi"
     n_agents: int | None = None
+    channel: Channel | None = None
     operator: Operator = "auto"
     n_samples: int = 30
     tolerance: float | None = None
@@ -107,6 +112,8 @@ class LLearnConfig:
         if self.n_agents is not None:
             object.__setattr__(self, "n_agents", integer("n_agents", self.n_agents, 1))
         chosen = self.build()
+        if self.channel is not None:
+            one_of("channel", self.channel, get_args(Channel))
         self._check_common(chosen)
         for name in self._given():
             object.__setattr__(self, name, getattr(chosen, name))
@@ -117,9 +124,14 @@ class LLearnConfig:
         if self.n_agents is not None and not chosen.uses_population:
             raise ValueError(f"method={self.method!r} has no population: n_agents must be omitted; got {self.n_agents}")
 
+        if self.channel == "multinomial" and self.method not in ("shared_cpi", "shared_coord"):
+            raise ValueError(
+                f"channel='multinomial' is for methods shared_cpi and shared_coord; got method={self.method!r}"
+            )
+
     def _given(self) -> dict[str, Any]:
         """The method's options that are not omitted."""
-        common = ("method", "n_agents", "operator", "n_samples")
+        common = ("method", "n_agents", "channel", "operator", "n_samples")
         values = {field.name: getattr(self, field.name) for field in fields(LLearnConfig) if field.name not in common}
         return {name: value for name, value in values.items() if value is not None}
 

@@ -10,11 +10,19 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from kofn.agents import AlternatingMARL, AlternatingResult
+from kofn.agents import AlternatingResult
 from kofn.envs.streams import child
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.sweeps.threads import threads_in_use, use_one_thread
-from kofn.experiments.train import ACCURACY_STREAM, TRAJECTORY_STREAM, bracket_gap, build_model, evaluate_pairs
+from kofn.experiments.train import (
+    ACCURACY_STREAM,
+    TRAJECTORY_STREAM,
+    Model,
+    bracket_gap,
+    build_model,
+    evaluate_pairs,
+    outcome_of,
+)
 from kofn.experiments.trajectory import global_state_is_place, mode_accuracy, record_rollout
 
 ACCURACY_ROLLOUTS = 500
@@ -41,7 +49,7 @@ def run_cell(config: TrainConfig) -> CellOutcome:
     """Train, evaluate and measure one configuration."""
     began, began_cpu = time.perf_counter(), time.process_time()
     model = build_model(config)
-    result = model.learn()
+    result = outcome_of(model.learn())
     trained, trained_cpu = time.perf_counter(), time.process_time()
     row = {**_returns(model, config, result), **_accuracy(model), **_gap(model, config)}
     timing = {
@@ -61,7 +69,7 @@ def run_in_worker(run: Any, config: TrainConfig) -> CellOutcome:
     return outcome
 
 
-def _returns(model: AlternatingMARL, config: TrainConfig, result: AlternatingResult) -> dict[str, Any]:
+def _returns(model: Model, config: TrainConfig, result: AlternatingResult) -> dict[str, Any]:
     start, trained = evaluate_pairs(model, config)
     return {
         "return": trained.mean,
@@ -74,7 +82,7 @@ def _returns(model: AlternatingMARL, config: TrainConfig, result: AlternatingRes
     }
 
 
-def _accuracy(model: AlternatingMARL) -> dict[str, Any]:
+def _accuracy(model: Model) -> dict[str, Any]:
     setting = model.setting
     if not has_tables(setting.game) or not global_state_is_place(setting.game):
         return {"mode_accuracy": None}
@@ -90,7 +98,7 @@ def _accuracy(model: AlternatingMARL) -> dict[str, Any]:
     return {"mode_accuracy": accuracy}
 
 
-def _gap(model: AlternatingMARL, config: TrainConfig) -> dict[str, Any]:
+def _gap(model: Model, config: TrainConfig) -> dict[str, Any]:
     if not config.nash_gap:
         return {"gap_lower": None, "gap_upper": None}
     gap = bracket_gap(model)
@@ -116,7 +124,7 @@ def has_tables(game: Any) -> bool:
     return hasattr(game, "labels")
 
 
-def _episode(model: AlternatingMARL) -> dict[str, Any]:
+def _episode(model: Model) -> dict[str, Any]:
     """One episode of the trained pair; none where states are continuous."""
     setting = model.setting
     if not has_tables(setting.game):

@@ -22,7 +22,7 @@ from kofn.experiments import cli
 from kofn.experiments import train as train_module
 
 SMALL = ["--n-agents", "30", "--k", "2", "--max-cycles", "20", "--n-rollouts", "200", "--alternation.n-rollouts", "300"]
-TRAIN = ["train", "warehouse_dispatch", *SMALL]
+TRAIN = ["train", "warehouse_dispatch", "--learner", "paper", *SMALL]
 
 
 @pytest.fixture(autouse=True)
@@ -233,7 +233,8 @@ def test_monte_carlo_runs_are_reproducible():
 
 
 def test_train_returns_what_it_wrote():
-    config = train_module.TrainConfig(game="warehouse_dispatch", n_agents=20, k=2, max_cycles=10, n_rollouts=50)
+    sizes = {"n_agents": 20, "k": 2, "max_cycles": 10, "n_rollouts": 50}
+    config = train_module.TrainConfig(game="warehouse_dispatch", learner="paper", **sizes)
     outcome = train_module.train(config)
     loaded = AlternatingMARL.load(outcome.folder)
     assert loaded.history == outcome.result.history
@@ -243,5 +244,22 @@ def test_train_returns_what_it_wrote():
 def test_the_named_learner_is_the_one_that_proposes():
     heuristics = train_module.build_model(train_module.TrainConfig(game="warehouse_dispatch", learner="mean_field"))
     assert (heuristics.global_learner.operator, heuristics.local_learner.method) == ("rounded", "mean_field")
-    model = train_module.build_model(train_module.TrainConfig(game="warehouse_dispatch"))
+    model = train_module.build_model(train_module.TrainConfig(game="warehouse_dispatch", learner="paper"))
     assert (model.global_learner.operator, model.local_learner.method) == ("auto", "shared_cpi")
+
+
+def test_the_default_learner_lists_the_equilibria_and_keeps_the_best(capsys):
+    sizes = ["--k", "2", "--n-agents", "6", "--max-cycles", "10", "--n-rollouts", "50"]
+    short = ["--alternation.n-rollouts", "50", "--alternation.horizon", "20", "--alternation.max-alternations", "2"]
+    command = ["train", "formation", *sizes, *short, "--folder", "run"]
+    assert cli.main(command) == 0
+    header, *rows = (line.split(",") for line in Path("run/equilibria.csv").read_text().splitlines())
+    potentials = {row[0]: float(row[header.index("potential")]) for row in rows}
+    assert list(potentials) == ["paper", "from_paper", "uniform", "chase", "focal"]
+    best = max(potentials, key=potentials.__getitem__)
+    assert f"kept: {best}" in capsys.readouterr().out
+    kept = AlternatingMARL.load("run").global_policy.table
+    assert np.array_equal(kept, AlternatingMARL.load(Path("run/starts") / best).global_policy.table)
+    before = files_of(Path("run/starts") / best)
+    assert cli.main([*command, "--resume"]) == 0  # everything is there already: nothing changes
+    assert files_of(Path("run/starts") / best) == before

@@ -14,6 +14,7 @@ def run(folder: str) -> None:
     train(
         TrainConfig(
             game="formation",
+            learner="paper",
             k=2,
             n_agents=10,
             max_cycles=10,

@@ -41,6 +41,7 @@ KOFN = Path(sys.executable).with_name("kofn")
 TASKS = grid(
     TrainConfig(
         game="formation",
+        learner="paper",
         n_agents=6,
         max_cycles=5,
         n_rollouts=20,

@@ -1,0 +1,165 @@
+r"""The n-agent game under a fixed fleet, played by compiled rollouts: returns, and the gradient in the global policy.
+
+A(s_g, F, a) = dPhi/dpi_g(a | s_g, F) = E sum_t gamma^t 1{s_g(t) = s_g} O(F | mu_t) Q(s_g, mu_t, a). Particles (s_g, mu)
+are where rollouts stop at a geometric time, which has the law of the discounted occupancy. At each of them
+
+    Q(s_g, mu, a) = r_g(s_g, a) + <mu, r~(., s_g)> + gamma sum_{s_g'} P_g(s_g' | s_g, a) V(s_g', mu'),
+
+V by one rollout from every s_g', all on the same random numbers, so that differences between actions are known better
+than values. Every particle then counts for every F with its probability O(F | mu), which is exact, rather than for one
+drawn F: with few particles the rare F are still estimated.
+
+Above `MAX_INDIVIDUALS` agents the limit n -> infinity is played: histograms differ from it by O(n^{-1/2}). What comes
+out is judged in the n-agent game.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb
+
+import numpy as np
+from scipy.special import gammaln
+
+from kofn.agents.global_response.observation_aware.crowd_play import gather, play
+from kofn.agents.operators import induced_reward, induced_transition
+from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.game import TabularGame
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.policies import LocalPolicy
+from kofn.envs.population import conditional_probabilities, enumerate_histograms, sample_multinomial
+from kofn.envs.streams import child
+
+MAX_INDIVIDUALS = 200
+"""Agents up to which every one is drawn."""
+
+CUT = 0.01
+"""Share of r~/(1-gamma) that rollouts leave out at their end, the same for all."""
+
+Crowds = tuple[IntArray, FloatArray, IntArray]
+"""Global states [rollout], crowds [rollout, s_l] and streams uint64 [rollout]."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrowdGame:
+    """The game of n agents under a fixed local policy.
+
+    Attributes:
+        game: the game.
+        local_policy: pi_l.
+        n_agents: n.
+        k: agents seen.
+        seed: source of all randomness.
+    """
+
+    game: TabularGame
+    local_policy: LocalPolicy
+    n_agents: int
+    k: int
+    seed: np.random.SeedSequence
+
+    @property
+    def drawn(self) -> int:
+        """Agents drawn one by one; 0: none, the limit is played."""
+        return self.n_agents if self.n_agents <= MAX_INDIVIDUALS else 0
+
+    @property
+    def horizon(self) -> int:
+        """Steps after which less than `CUT` of a return is left."""
+        return int(np.ceil(np.log(CUT) / np.log(self.game.discount)))
+
+    @cached_property
+    def histograms(self) -> IntArray:
+        """Histograms of k agents in rank order."""
+        return enumerate_histograms(self.k, self.game.n_local_states)
+
+    @cached_property
+    def _choose(self) -> IntArray:
+        sizes = range(self.game.n_local_states + 1)
+        return np.array([[comb(r + m, m) for m in sizes] for r in range(self.k + 1)], dtype=np.int64)
+
+    @cached_property
+    def _arrays(self) -> tuple[FloatArray, FloatArray]:
+        laws, rewards = induced_transition(self.game, self.local_policy), induced_reward(self.game, self.local_policy)
+        return np.ascontiguousarray(laws), np.ascontiguousarray(rewards)
+
+    def starts(self, n_rollouts: int, *key: int) -> Crowds:
+        """States at time 0 and streams, named by `key`."""
+        rng = np.random.default_rng(child(self.seed, *key))
+        crowds = self.game.initial_local.draw(rng, n_rollouts)
+        if self.drawn > 0:
+            totals = np.full(n_rollouts, self.drawn, dtype=np.int64)
+            crowds = sample_multinomial(rng, totals, conditional_probabilities(crowds)) / self.drawn
+        thresholds = cumulative_thresholds(self.game.initial_global)
+        return sample_rows(rng.random(n_rollouts), thresholds), crowds, _keys(rng, n_rollouts)
+
+    def returns(self, table: IntArray, starts: Crowds, lengths: IntArray | None = None) -> tuple[FloatArray, Crowds]:
+        """Discounted returns under pi_g = `table`, and where the rollouts stop."""
+        global_states, crowds, keys = starts[0].copy(), starts[1].copy(), starts[2]
+        laws, rewards = self._arrays
+        found = play(
+            laws,
+            rewards,
+            self.game.global_transition,
+            self.game.global_reward,
+            np.ascontiguousarray(table, dtype=np.int64),
+            self._choose,
+            global_states,
+            crowds,
+            keys,
+            np.full(len(keys), self.horizon) if lengths is None else lengths,
+            np.array([self.drawn, self.k]),
+            self.game.discount,
+        )
+        return found, (global_states, crowds, keys)
+
+    def gradient(self, table: IntArray, n_particles: int, *key: int) -> tuple[FloatArray, FloatArray]:
+        """(A, visits): A as above, float [s_g, F, a_g], and the visits d(s_g, F), float [s_g, F]."""
+        game = self.game
+        states, crowds, values = self._particles(table, n_particles, *key)
+        shape = (game.n_global_states, len(self.histograms), game.n_global_actions + 1)
+        found = np.zeros(shape)
+        for s_g in range(game.n_global_states):
+            here = np.flatnonzero(states == s_g)
+            columns = np.column_stack([values[here], np.ones(len(here))])
+            found[s_g] = gather(self._channel(crowds[here]), columns, self.histograms)
+        found /= n_particles * (1 - game.discount)
+        return found[..., :-1], found[..., -1]
+
+    def _particles(self, table: IntArray, n_particles: int, *key: int) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Particles of the discounted occupancy: s_g, crowd, and Q(s_g, crowd, .) of every one."""
+        game, rng = self.game, np.random.default_rng(child(self.seed, *key, 1))
+        lengths = np.minimum(rng.geometric(1 - game.discount, size=n_particles) - 1, 10 * self.horizon)
+        _, (states, crowds, _) = self.returns(table, self.starts(n_particles, *key), lengths)
+        laws, rewards = self._arrays
+        ahead = np.einsum("bx,bxy->by", crowds, laws[states])
+        if self.drawn > 0:
+            moved = [
+                sample_multinomial(
+                    rng, np.rint(crowds[:, x] * self.drawn).astype(np.int64), conditional_probabilities(laws[states, x])
+                )
+                for x in range(laws.shape[1])
+            ]
+            ahead = np.sum(moved, axis=0) / self.drawn
+        keys = _keys(rng, n_particles)
+        later = [self.returns(table, (np.full(n_particles, s_g), ahead, keys))[0] for s_g in range(len(laws))]
+        expected = np.einsum("bap,pb->ba", game.global_transition[states], np.stack(later))
+        paid = game.global_reward[states] + np.einsum("bx,bx->b", crowds, rewards[states])[:, None]
+        return states, crowds, paid + game.discount * expected
+
+    def _channel(self, crowds: FloatArray) -> FloatArray:
+        """W with O(F | crowd) = prod_x w[x, F_x], float [crowd, s_l, count]."""
+        counts = np.arange(self.k + 1)
+        n_states = crowds.shape[1]
+        if self.drawn == 0:
+            scale = gammaln(self.k + 1) / n_states - gammaln(counts + 1)
+            return np.asarray(crowds[..., None] ** counts * np.exp(scale))
+        held = np.rint(crowds * self.drawn)[..., None]
+        allowed = counts <= held
+        logs = gammaln(held + 1) - gammaln(counts + 1) - gammaln(np.where(allowed, held - counts, 0) + 1)
+        total = gammaln(self.drawn + 1) - gammaln(self.k + 1) - gammaln(self.drawn - self.k + 1)
+        return np.where(allowed, np.exp(logs - total / n_states), 0.0)
+
+
+def _keys(rng: np.random.Generator, size: int) -> IntArray:
+    keys: IntArray = rng.integers(2**63, size=size, dtype=np.uint64)
+    return keys
