@@ -99,9 +99,15 @@ class ContinuousGlobalEncoding:
 
     def observe(self, global_states: Float32Array, seen: Float32Array) -> Observation:
         """Fresh observations [n_populations, ...] of agents with states `seen` [n_populations, size]."""
-        content = seen
         if self.summary == "histogram":
-            content = (count_bins(seen, np.array(self.edges)) / self.size).astype(np.float32)
+            return self.observe_counts(global_states, count_bins(seen, np.array(self.edges)))
+        return self._with_own(global_states, seen)
+
+    def observe_counts(self, global_states: Float32Array, counts: IntArray) -> Observation:
+        """The same, of agents given by their counts per bin [n_populations, bin]; for `summary="histogram"`."""
+        return self._with_own(global_states, (counts / self.size).astype(np.float32))
+
+    def _with_own(self, global_states: Float32Array, content: Float32Array) -> Observation:
         own = [global_states[:, None]] if self.with_global_state else []
         return np.concatenate([*own, content], axis=1)
 

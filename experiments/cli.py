@@ -8,11 +8,14 @@ from typing import Annotated, Any, cast
 import tyro
 
 from kofn.agents import AlternatingMARL, Proposal, evaluate_sampled
+from kofn.agents.line_evaluation import evaluate_line
 from kofn.envs import GAMES, game_id
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import LocalTiming
 from kofn.experiments import sweep_command
 from kofn.experiments.config import (
+    DEEP_LEARNERS,
     EnvsConfig,
     EvaluateConfig,
     PlotConfig,
@@ -35,6 +38,7 @@ from kofn.experiments.tables import (
     text_table,
 )
 from kofn.experiments.train import resume_hint, train
+from kofn.experiments.train_continuous import load_run
 
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
@@ -101,7 +105,8 @@ def _train(config: TrainConfig) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted; every finished proposal is saved: {resume_hint(config)}", file=sys.stderr)
         return INTERRUPTED
-    start = evaluation_row("start (keep, uniform)", outcome.start)
+    name = "start" if config.learner in DEEP_LEARNERS else "start (keep, uniform)"
+    start = evaluation_row(name, outcome.start)
     print(history_table(outcome.result.history))
     print()
     print(text_table(EVALUATION_HEADER, [start, evaluation_row("trained", outcome.trained)]))
@@ -161,8 +166,10 @@ def _print_proposal(proposal: Proposal) -> None:
 
 
 def _evaluate(config: EvaluateConfig) -> int:
-    model = AlternatingMARL.load(config.run)
+    model = load_run(config.run)
     setting = model.setting
+    if isinstance(setting.game, ContinuousGame):
+        return _evaluate_continuous(model, config)
     evaluation = evaluate_sampled(
         setting.game,
         model.global_policy,
@@ -173,6 +180,21 @@ def _evaluate(config: EvaluateConfig) -> int:
         n_rollouts=config.n_rollouts,
         seed=config.seed,
         local_timing=cast("LocalTiming", config.local_timing),
+    )
+    print(text_table(EVALUATION_HEADER, [evaluation_row(str(config.run), evaluation)]))
+    return 0
+
+
+def _evaluate_continuous(model: AlternatingMARL, config: EvaluateConfig) -> int:
+    setting = model.setting
+    evaluation = evaluate_line(
+        setting.game,
+        model.global_policy,
+        model.local_policy,
+        config.n_agents if config.n_agents is not None else setting.n_agents,
+        horizon=config.horizon if config.horizon is not None else setting.max_cycles,
+        n_rollouts=config.n_rollouts,
+        seed=config.seed,
     )
     print(text_table(EVALUATION_HEADER, [evaluation_row(str(config.run), evaluation)]))
     return 0

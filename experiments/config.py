@@ -12,8 +12,15 @@ LEARNERS: dict[str, str] = {
     "observation_aware": "responses that know they see only k of n, from several starts; the best equilibrium is kept",
     "paper": "ALTERNATING-MARL with G-LEARN and L-LEARN as configured",
     "mean_field": "the same driver with the authors' heuristics: rounded histograms, value iteration on the mean field",
+    "trpo": "continuous games: the paper's supervised G-step and TRPO L-step (Appendix G.2)",
+    "ppo": "the same with PPO",
+    "a2c": "the same with A2C",
+    "reward": "continuous games: both sides by PPO on the team reward, the global agent aware of its own state",
 }
 """What `--learner` and a sweep's cells can train, by name."""
+
+DEEP_LEARNERS = ("trpo", "ppo", "a2c", "reward")
+"""Those with networks, for continuous games (extra `deep`)."""
 
 EXCLUSIVE = "resume and overwrite exclude each other: one keeps the folder's run, the other replaces it"
 
@@ -26,7 +33,8 @@ class TrainConfig:
         game: registered game (see `kofn envs`).
         k: local agents the global agent sees per step (omitted: the game's default).
         learner: what is trained, "observation_aware" (several starts, `MultiStart`, one of them the paper's), "paper"
-            (the learners below) or "mean_field" (the authors' heuristics).
+            (the learners below) or "mean_field" (the authors' heuristics); in a game with continuous states "trpo",
+            "ppo", "a2c" or "reward".
         n_agents: n, local agents (omitted: the game's default).
         max_cycles: steps per episode (omitted: the game's default).
         seed: source of all randomness; the same seed writes the same files.

@@ -6,6 +6,7 @@
 | `equilibria.csv`, `starts/` | where every start ended (observation_aware), each with a model's folder of its own |
 | `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
 | `trajectory.csv` | one episode of the trained pair |
+| `game.txt` | of a game given as functions, its registered name |
 | `nash_gap.csv` | with `--nash-gap`: what either player could still gain, at least and at most |
 | `potential.png`, `occupancy.png` | potential per proposal; where the agents were |
 | `tensorboard/` | the proposals once more, where TensorBoard is installed |
@@ -31,15 +32,25 @@ from kofn.agents import (
     evaluate,
     nash_gap,
 )
+from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local
 from kofn.envs import game_id
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.files import write_text
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.registration import default_sizes
 from kofn.envs.streams import child
-from kofn.experiments.config import TrainConfig
+from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
 from kofn.experiments.tracking import proposal_scalars, trackers, wandb
+from kofn.experiments.train_continuous import (
+    build_continuous,
+    draw_continuous,
+    evaluate_pair,
+    is_continuous,
+    load_run,
+    note_game,
+)
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
 from kofn.wrappers.factory import make_parallel
 
@@ -84,8 +95,10 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
         wandb()  # refuse before anything is written
     model = build_model(config)
     folder = config.folder if config.folder is not None else default_folder(config, model)
+    first = (model.global_policy, model.local_policy) if is_continuous(config.game) else None
     model = _open_folder(model, folder, config)
     model.save(folder)
+    note_game(folder, config.game)
     record = trackers(folder, "", model.description(), project=config.track)
 
     def keep(proposal: Proposal) -> None:
@@ -101,7 +114,7 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
         for tracker in record:
             tracker.close()
     model.save(folder)
-    start, trained = evaluate_pairs(model, config)
+    start, trained = evaluate_pairs(model, config, first)
     _write_report(folder, start, trained)
     gap = bracket_gap(model) if config.nash_gap else None
     if gap is not None:
@@ -136,6 +149,10 @@ def bracket_gap(model: Model) -> NashGap:
 def build_model(config: TrainConfig) -> Model:
     """The untrained model of a configuration."""
     sizes = resolved(config)
+    if config.learner in DEEP_LEARNERS:
+        return build_continuous(sizes)
+    if is_continuous(config.game):
+        raise ValueError(f"{config.game} has continuous states: choose --learner {', '.join(DEEP_LEARNERS)}")
     env = make_parallel(game=sizes.game, k=sizes.k, n_agents=sizes.n_agents, max_cycles=sizes.max_cycles)
     global_learner, local_learner = config.global_learner, config.local_learner
     if config.learner == "observation_aware":
@@ -192,7 +209,7 @@ def _resume(model: Model, folder: Path) -> Model:
     if isinstance(model, MultiStart):
         model.resume(folder)
         return model
-    stored = AlternatingMARL.load(folder)
+    stored = load_run(folder)
     wanted, found = model.description(), stored.description()
     for name, value in wanted.items():
         if found.get(name) != value:
@@ -202,9 +219,19 @@ def _resume(model: Model, folder: Path) -> Model:
     return stored
 
 
-def evaluate_pairs(model: Model, config: TrainConfig) -> tuple[Evaluation, Evaluation]:
-    """Evaluate the start pair and the trained pair on the same, fresh random numbers."""
+def evaluate_pairs(model: Model, config: TrainConfig, first: Pair | None = None) -> tuple[Evaluation, Evaluation]:
+    """Evaluate a start pair and the trained pair on the same, fresh random numbers.
+
+    In a finite game the start is (keep, uniform); of networks it is the `first` pair (None: uniform networks).
+    """
     setting = model.setting
+    if isinstance(setting.game, ContinuousGame):
+        seed = child(model.seed, REPORT_STREAM)
+        if first is None:
+            first = fitting_global(None, setting, seed), fitting_local("uniform", setting, seed)
+        pairs = (first, (model.global_policy, model.local_policy))
+        start, trained = (evaluate_pair(model, pair, config.n_rollouts, seed) for pair in pairs)
+        return start, trained
 
     def returns(global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Evaluation:
         return evaluate(
@@ -236,6 +263,9 @@ def _draw(model: Model, folder: Path) -> None:
     """The two figures, and the episode behind the second."""
     setting = model.setting
     game = setting.game
+    if isinstance(game, ContinuousGame):
+        draw_continuous(model, folder, child(model.seed, TRAJECTORY_STREAM))
+        return
     trajectory = record_rollout(
         game,
         model.global_policy,

@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
+from kofn.envs.arrays import positive
+
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv  # an optional library
 
@@ -30,12 +32,13 @@ Array = npt.NDArray[Any]
 Infos = dict[str, Any]
 
 
-def sb3_vec_env(env: VectorEnv[Any, Any, Any], *, bootstrap: bool = True) -> "VecEnv":
+def sb3_vec_env(env: VectorEnv[Any, Any, Any], *, bootstrap: bool = True, reward_scale: float = 1.0) -> "VecEnv":
     """The vector environment as Stable-Baselines3 expects it; needs the extra `deep`.
 
     Args:
         env: with array observations, in autoreset mode SAME_STEP or DISABLED.
         bootstrap: whether a truncation is one (and the learner adds the value of the last observation) or an end.
+        reward_scale: what rewards are multiplied by; critics learn best from returns of the size of ten.
 
     Raises:
         TypeError: `env` is no VectorEnv.
@@ -49,7 +52,7 @@ def sb3_vec_env(env: VectorEnv[Any, Any, Any], *, bootstrap: bool = True) -> "Ve
             "env must begin new episodes in the same step, as Stable-Baselines3 does, or leave it to the caller: "
             f"autoreset_mode=AutoresetMode.SAME_STEP or DISABLED; got {mode}"
         )
-    adapter: VecEnv = _adapter_class()(env, mode == "Disabled", bootstrap)
+    adapter: VecEnv = _adapter_class()(env, mode == "Disabled", bootstrap, positive("reward_scale", reward_scale))
     return adapter
 
 
@@ -86,6 +89,7 @@ class _Translation:
     env: VectorEnv[Any, Any, Any]
     resets: bool
     bootstrap: bool
+    scale: float
     _actions: Array
 
     def reset(self) -> Array:
@@ -117,7 +121,7 @@ class _Translation:
                 listed[i] = {**info, "terminal_observation": finals[i], "TimeLimit.truncated": limit}
             if self.resets:
                 observations = self._begin(observations, dones)
-        return observations, np.asarray(rewards, dtype=np.float32), dones, listed
+        return observations, np.asarray(rewards * self.scale, dtype=np.float32), dones, listed
 
     def _begin(self, observations: Array, dones: Array) -> Array:
         """Observations with new episodes in place of finished ones."""
@@ -155,8 +159,8 @@ def _adapter_class() -> Callable[..., Any]:
     """The adapter, made when it is wanted."""
     from stable_baselines3.common.vec_env import VecEnv  # noqa: PLC0415  # an optional library
 
-    def initialise(self: Any, env: VectorEnv[Any, Any, Any], resets: bool, bootstrap: bool) -> None:
-        self.env, self.resets, self.bootstrap = env, resets, bootstrap
+    def initialise(self: Any, env: VectorEnv[Any, Any, Any], resets: bool, bootstrap: bool, scale: float) -> None:
+        self.env, self.resets, self.bootstrap, self.scale = env, resets, bootstrap, scale
         VecEnv.__init__(self, env.num_envs, env.single_observation_space, env.single_action_space)
 
     return type("Sb3VecEnv", (_Translation, VecEnv), {"__init__": initialise, "__doc__": __doc__})

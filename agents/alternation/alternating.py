@@ -25,21 +25,21 @@ from pettingzoo import ParallelEnv
 from tqdm import tqdm
 
 from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
-from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement, RolloutJudge, same_pair
-from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, Problem
+from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement, RolloutJudge
+from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, Problem, check_learners, default_learners
 from kofn.agents.alternation.model_files import StoredModel, describe_model, load_model, save_model
+from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local, same_pair
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Player, proposal_bound, sufficient_horizon
 from kofn.agents.global_response.g_learn import check_table
 from kofn.envs.arguments import checked_types
-from kofn.envs.game import TabularGame
-from kofn.envs.generative import GenerativeGame
+from kofn.envs.continuous import ContinuousGame
+from kofn.envs.interface import OpenGame
 from kofn.envs.observations import Observation
-from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.streams import Seed, child, seed_sequence
 from kofn.wrappers.samplers import Sampler, as_sampler
 
-EVALUATION_STREAM, LEARNER_STREAM, PREDICTION_STREAM = range(3)
+EVALUATION_STREAM, LEARNER_STREAM, PREDICTION_STREAM, START_STREAM = range(4)
 
 
 class AlternatingMARL:
@@ -48,9 +48,9 @@ class AlternatingMARL:
     Args:
         env: a PopulationEnv, usually limited by SubsampleObservation; gives the game, n, k and the observation format.
         config: settings; omitted: Table 3's.
-        global_learner: proposes pi_g; omitted: G-LEARN.
-        local_learner: proposes pi_l; omitted: L-LEARN.
-        global_policy: start, as object, table or name; omitted: "keep", or "uniform" in a game given as functions.
+        global_learner: proposes pi_g; omitted: G-LEARN, or the supervised G-step in a continuous game.
+        local_learner: proposes pi_l; omitted: L-LEARN, or TRPO in a continuous game.
+        global_policy: start, as object, table or name; omitted: "keep", or "uniform" in a game without arrays.
         local_policy: start, as object, table or name.
         seed: source of all randomness.
 
@@ -71,27 +71,25 @@ class AlternatingMARL:
         *,
         global_learner: GlobalLearner | None = None,
         local_learner: LocalLearner | None = None,
-        global_policy: GlobalPolicy | str | Any = None,
-        local_policy: LocalPolicy | str | Any = "uniform",
+        global_policy: Any = None,
+        local_policy: Any = "uniform",
         seed: Seed = None,
     ) -> None:
         self.setting = env if isinstance(env, Setting) else Setting.of(env)
         self.config = config if config is not None else AlternatingConfig()
-        self.global_learner = global_learner if global_learner is not None else GLearner()
-        self.local_learner = local_learner if local_learner is not None else LLearner()
-        check_table(self.setting.game, self.setting.k)
+        default_global, default_local = default_learners(self.setting.game)
+        self.global_learner = global_learner if global_learner is not None else default_global
+        self.local_learner = local_learner if local_learner is not None else default_local
+        if not isinstance(self.setting.game, ContinuousGame):
+            check_table(self.setting.game, self.setting.k)
         if self.eta == 0:
             raise ValueError("every reward of the game is 0, so eta must be given: AlternatingConfig(eta=...)")
-        for learner in (self.global_learner, self.local_learner):
-            if isinstance(learner, GLearner | LLearner):
-                learner.check(self.setting.game, self.setting.k)
-        if global_policy is None:
-            global_policy = "keep" if isinstance(self.setting.game, TabularGame) else "uniform"
-        self.global_policy = as_global_policy(global_policy, self.setting.game, self.setting.k)
-        self.local_policy = as_local_policy(local_policy, self.setting.game)
+        check_learners((self.global_learner, self.local_learner), self.setting.game, self.setting.k)
+        self._root = seed_sequence(seed)
+        self.global_policy = fitting_global(global_policy, self.setting, child(self._root, START_STREAM, 0))
+        self.local_policy = fitting_local(local_policy, self.setting, child(self._root, START_STREAM, 1))
         self.history: tuple[Proposal, ...] = ()
         self._start_pair = pair_digest(self.global_policy, self.local_policy)
-        self._root = seed_sequence(seed)
         self._prediction = np.random.default_rng(child(self._root, PREDICTION_STREAM))
         self._judge()  # says now rather than in `learn` what it cannot judge
 
@@ -167,7 +165,7 @@ class AlternatingMARL:
         self.global_policy, self.local_policy = kept
         return (proposed if verdict == "accept" else current), proposal
 
-    def _respond(self, player: Player) -> tuple[tuple[GlobalPolicy, LocalPolicy], object]:
+    def _respond(self, player: Player) -> tuple[Pair, object]:
         """The pair a player proposes, and its learner's outcome."""
         problem = Problem(
             game=self.setting.game,
@@ -177,13 +175,14 @@ class AlternatingMARL:
             local_policy=self.local_policy,
             seed=child(self._root, LEARNER_STREAM, len(self.history)),
             sampler=self.setting.sampler,
+            player=player,
+            max_cycles=self.setting.max_cycles,
         )
         if player == "global":
             global_response = self.global_learner(problem)
-            policy = as_global_policy(global_response.policy, self.setting.game, self.setting.k)
-            return (policy, self.local_policy), global_response
+            return (fitting_global(global_response.policy, self.setting), self.local_policy), global_response
         local_response = self.local_learner(problem)
-        return (self.global_policy, as_local_policy(local_response.policy, self.setting.game)), local_response
+        return (self.global_policy, fitting_local(local_response.policy, self.setting)), local_response
 
     def _judge(self) -> Judge:
         """What values the pairs of this run."""
@@ -223,7 +222,7 @@ class AlternatingMARL:
     def save(self, folder: str | Path) -> None:
         """Write game, policies, configuration and history to a folder (no pickle), replacing what is there.
 
-        A game given as functions is not written: pass it to `load`.
+        A game without arrays is not written: pass it to `load`.
         """
         save_model(self.stored(), Path(folder))
 
@@ -255,7 +254,7 @@ class AlternatingMARL:
         cls,
         folder: str | Path,
         *,
-        game: GenerativeGame | None = None,
+        game: OpenGame | None = None,
         global_learner: GlobalLearner | None = None,
         local_learner: LocalLearner | None = None,
         sampler: Sampler | str | None = None,
@@ -264,7 +263,7 @@ class AlternatingMARL:
 
         Args:
             folder: where it is.
-            game: the model's game where it is given as functions, which are not stored.
+            game: the model's game where it has no arrays: functions are not stored.
             global_learner: a learner of your own, which is not stored, to go on learning with.
             local_learner: likewise.
             sampler: one of your own, which is not stored, to go on learning with.

@@ -1,20 +1,14 @@
 """Settings, history and outcome of the alternation (`kofn.agents.alternation.alternating`)."""
 
-import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from kofn.agents.alternation.judges import COMPARISONS, EVALUATION_MODES, Comparison, EvaluationMode
+from kofn.agents.alternation.pairs import pair_digest
 from kofn.agents.alternation.update import Player, Verdict
 from kofn.envs.arrays import integer, one_of, positive
-from kofn.envs.policies import GlobalPolicy, LocalPolicy
 
-
-def pair_digest(global_policy: GlobalPolicy, local_policy: LocalPolicy) -> str:
-    """Sixteen hexadecimal digits that name a pair of policies, by the bytes of their tables."""
-    digest = hashlib.sha256()
-    for table in (global_policy.table, local_policy.table):
-        digest.update(f"{table.dtype.str}{table.shape}".encode() + table.tobytes())
-    return digest.hexdigest()[:16]
+__all__ = ["AlternatingConfig", "AlternatingResult", "Proposal", "pair_digest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +82,8 @@ class AlternatingResult:
     """Outcome of `AlternatingMARL.learn`.
 
     Attributes:
-        global_policy: final pi_g.
-        local_policy: final pi_l.
+        global_policy: final pi_g: GlobalPolicy, or MlpGlobalPolicy in a continuous game.
+        local_policy: final pi_l: LocalPolicy, or MlpLocalPolicy.
         potential: estimated Phi of the final pair on the driver's own rollouts (report `evaluate` on a fresh seed).
         standard_error: of `potential`.
         history: every proposal.
@@ -100,8 +94,8 @@ class AlternatingResult:
         wall_time: seconds of this call.
     """
 
-    global_policy: GlobalPolicy
-    local_policy: LocalPolicy
+    global_policy: Any
+    local_policy: Any
     potential: float
     standard_error: float
     history: tuple[Proposal, ...]

@@ -10,21 +10,23 @@ r"""How the alternation values a pair of policies in the deployed game of n agen
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
-
+from kofn.agents.alternation.pairs import same_pair
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Verdict, update_verdict
-from kofn.agents.evaluation import standard_error
+from kofn.agents.evaluation import Evaluation, standard_error
+from kofn.agents.line_evaluation import evaluate_line
 from kofn.agents.lumped_chain import LumpedChain
 from kofn.agents.sampled_evaluation import evaluate_sampled
 from kofn.envs.arrays import FloatArray
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.game import TabularGame
-from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.streams import Seed
 from kofn.wrappers.sampler_files import describe_sampler
 from kofn.wrappers.samplers import Uniform
+
+__all__ = ["COMPARISONS", "EVALUATION_MODES", "ExactJudge", "Judge", "Judgement", "RolloutJudge", "same_pair"]
 
 Comparison = Literal["scalar", "statewise"]
 COMPARISONS = ("scalar", "statewise")
@@ -50,7 +52,7 @@ class Judgement:
 class Judge(Protocol):
     """Values pairs of policies, and gives the verdict of UPDATE on two of them."""
 
-    def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
+    def judge(self, global_policy: Any, local_policy: Any) -> Judgement:
         """Value a pair."""
 
     def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
@@ -73,8 +75,22 @@ class RolloutJudge:
     n_rollouts: int
     seed: Seed
 
-    def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
-        """Mean discounted return."""
+    def __post_init__(self) -> None:
+        """Validate."""
+        continuous = isinstance(self.setting.game, ContinuousGame)
+        if continuous and not isinstance(self.setting.sampler, Uniform):
+            name = describe_sampler(self.setting.sampler)["name"]
+            raise ValueError(f"pairs of a continuous game are judged on agents sampled uniformly, not by {name}")
+
+    def judge(self, global_policy: Any, local_policy: Any) -> Judgement:
+        """Mean discounted return; networks take their most likely actions."""
+        if isinstance(self.setting.game, ContinuousGame):
+            sizes: dict[str, Any] = {"horizon": self.horizon, "n_rollouts": self.n_rollouts}
+            return _judgement(
+                evaluate_line(
+                    self.setting.game, global_policy, local_policy, self.setting.n_agents, seed=self.seed, **sizes
+                )
+            )
         evaluation = evaluate_sampled(
             self.setting.game,
             global_policy,
@@ -85,14 +101,16 @@ class RolloutJudge:
             n_rollouts=self.n_rollouts,
             seed=self.seed,
         )
-        return Judgement(
-            potential=evaluation.mean, standard_error=evaluation.standard_error, details=evaluation.returns
-        )
+        return _judgement(evaluation)
 
     def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
         """UPDATE on the potentials; the standard error is that of paired rollouts."""
         verdict = update_verdict(old.potential, new.potential, half_width)
         return verdict, standard_error(new.details - old.details)
+
+
+def _judgement(evaluation: Evaluation) -> Judgement:
+    return Judgement(potential=evaluation.mean, standard_error=evaluation.standard_error, details=evaluation.returns)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -119,7 +137,7 @@ class ExactJudge:
                 "evaluation='rollouts'"
             )
 
-    def judge(self, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Judgement:
+    def judge(self, global_policy: Any, local_policy: Any) -> Judgement:
         """The value of every state."""
         game = self.setting.game
         if not isinstance(game, TabularGame):
@@ -135,9 +153,3 @@ class ExactJudge:
         if self.comparison == "statewise":
             return update_verdict(old.details, new.details, half_width), 0.0
         return update_verdict(old.potential, new.potential, half_width), 0.0
-
-
-def same_pair(one: tuple[GlobalPolicy, LocalPolicy], other: tuple[GlobalPolicy, LocalPolicy]) -> bool:
-    """Whether two pairs have the same tables: on the same random numbers they have the same returns."""
-    same_global = np.array_equal(one[0].table, other[0].table)
-    return same_global and np.array_equal(one[1].table, other[1].table)

@@ -3,7 +3,7 @@
 | file | content |
 |---|---|
 | `game.npz` | the four arrays, discount, start laws, names (no file for a game given as functions) |
-| `global_policy.npz`, `local_policy.npz` | the current pair |
+| `global_policy.npz`, `local_policy.npz` | the current pair (`.safetensors` where they are networks) |
 | `config.json` | sizes, observation format, settings, learners, seed |
 | `history.csv` | one line per proposal |
 
@@ -22,14 +22,13 @@ from typing import Any
 import numpy as np
 
 from kofn.agents.alternation.history import AlternatingConfig, Proposal, pair_digest
-from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
-from kofn.agents.alternation.observation_aware_learner import ObservationAware
-from kofn.agents.alternation.setting import FiniteGame, Setting
+from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, describe_learner, rebuild_learner
+from kofn.agents.alternation.pairs import Pair, check_loaded, load_pair, save_pair
+from kofn.agents.alternation.setting import Setting
 from kofn.envs.arrays import one_of
 from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, write_json, write_text
 from kofn.envs.game import TabularGame
-from kofn.envs.generative import GenerativeGame
-from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
+from kofn.envs.interface import OpenGame
 from kofn.wrappers.sampler_files import describe_sampler, rebuild_sampler
 from kofn.wrappers.samplers import UNIFORM
 
@@ -44,8 +43,8 @@ class StoredModel:
     config: AlternatingConfig
     global_learner: GlobalLearner
     local_learner: LocalLearner
-    global_policy: GlobalPolicy
-    local_policy: LocalPolicy
+    global_policy: Any
+    local_policy: Any
     start_pair: str
     history: tuple[Proposal, ...]
     seed: np.random.SeedSequence
@@ -57,8 +56,7 @@ def save_model(model: StoredModel, folder: Path) -> None:
         model.setting.game.save(folder / "game.npz")
     write_json(folder / "config.json", describe_model(model))
     write_text(folder / "history.csv", history_csv(model.history))
-    model.global_policy.save(folder / "global_policy.npz")
-    model.local_policy.save(folder / "local_policy.npz")
+    save_pair(folder, (model.global_policy, model.local_policy))
 
 
 def describe_model(model: StoredModel) -> dict[str, Any]:
@@ -77,12 +75,12 @@ def describe_model(model: StoredModel) -> dict[str, Any]:
         "seed": {"entropy": _integers(model.seed.entropy), "spawn_key": _integers(model.seed.spawn_key)},
         "config": asdict(model.config),
         "start_pair": model.start_pair,
-        "global_learner": _describe_learner(model.global_learner),
-        "local_learner": _describe_learner(model.local_learner),
+        "global_learner": describe_learner(model.global_learner),
+        "local_learner": describe_learner(model.local_learner),
     }
 
 
-def load_model(folder: Path, functions: GenerativeGame | None = None) -> StoredModel:
+def load_model(folder: Path, functions: OpenGame | None = None) -> StoredModel:
     """Read a model's folder; FileNotFoundError or ValueError name the file at fault.
 
     `functions` is the model's game where that is not stored.
@@ -92,20 +90,16 @@ def load_model(folder: Path, functions: GenerativeGame | None = None) -> StoredM
         raise ValueError(f"{folder / 'config.json'} must hold an object; it holds a {type(content).__name__}")
     check_header(folder / "config.json", KIND, content.get("kind"), content.get("format_version"))
     game = _load_game(folder, content.get("game", "arrays"), functions)
-    global_policy = GlobalPolicy.load(folder / "global_policy.npz")
-    local_policy = LocalPolicy.load(folder / "local_policy.npz")
+    pair = load_pair(folder, game)
     history = read_history(folder / "history.csv")
     with naming_damage(folder / "config.json"):
-        model = _rebuild(content, game, global_policy, local_policy, history)
-    with naming_damage(folder / "global_policy.npz"):
-        as_global_policy(global_policy, game, model.setting.k)
-    with naming_damage(folder / "local_policy.npz"):
-        as_local_policy(local_policy, game)
-    found = pair_digest(global_policy, local_policy)
+        model = _rebuild(content, game, pair, history)
+    check_loaded(folder, model.setting, pair)
+    found = pair_digest(*pair)
     return replace(model, history=_history_of_pair(model.history, model.start_pair, found, folder))
 
 
-def _load_game(folder: Path, kind: object, functions: GenerativeGame | None) -> FiniteGame:
+def _load_game(folder: Path, kind: object, functions: OpenGame | None) -> Any:
     """The game as stored, or as passed where functions cannot be."""
     if (kind == "functions") != (functions is not None):
         rule = "is not stored: pass it, load(..., game=...)" if functions is None else "is stored: omit game"
@@ -125,9 +119,8 @@ def _history_of_pair(history: tuple[Proposal, ...], start_pair: str, found: str,
 
 def _rebuild(
     content: dict[str, Any],
-    game: FiniteGame,
-    global_policy: GlobalPolicy,
-    local_policy: LocalPolicy,
+    game: Any,
+    pair: Pair,
     history: tuple[Proposal, ...],
 ) -> StoredModel:
     sizes = {name: content[name] for name in ("n_agents", "k", "max_cycles", "obs_mode", "summary")}
@@ -136,10 +129,10 @@ def _rebuild(
     return StoredModel(
         setting=Setting(game=game, sampler=sampler, **sizes),
         config=AlternatingConfig(**content["config"]),
-        global_learner=_rebuild_learner(content["global_learner"], GLearner, ObservationAware),
-        local_learner=_rebuild_learner(content["local_learner"], LLearner),
-        global_policy=global_policy,
-        local_policy=local_policy,
+        global_learner=rebuild_learner(content["global_learner"]),
+        local_learner=rebuild_learner(content["local_learner"]),
+        global_policy=pair[0],
+        local_policy=pair[1],
         start_pair=content["start_pair"],
         history=history,
         seed=np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"])),
@@ -149,24 +142,6 @@ def _rebuild(
 def _integers(values: Any) -> int | list[int]:
     """A seed's entropy or key as JSON holds it."""
     return [int(value) for value in values] if isinstance(values, Iterable) else int(values)
-
-
-def _describe_learner(learner: GlobalLearner | LocalLearner) -> dict[str, Any]:
-    """A learner of ours by its fields; one of the user's by its full name only."""
-    if isinstance(learner, GLearner | LLearner | ObservationAware):
-        return {"name": type(learner).__name__, **asdict(learner)}
-    if isinstance(learner, MissingLearner):
-        return {"name": learner.description}
-    named: Any = learner if hasattr(learner, "__qualname__") else type(learner)
-    return {"name": f"{named.__module__}.{named.__qualname__}"}
-
-
-def _rebuild_learner(description: dict[str, Any], *own: type[Any]) -> Any:
-    """Our learner from its fields, or a stand-in for the user's."""
-    arguments = dict(description)
-    name = arguments.pop("name")
-    kinds = {kind.__name__: kind for kind in own}
-    return kinds[name](**arguments) if name in kinds else MissingLearner(name)
 
 
 def history_csv(history: tuple[Proposal, ...]) -> str:

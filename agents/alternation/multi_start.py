@@ -122,12 +122,14 @@ class MultiStart:
     @property
     def global_policy(self) -> GlobalPolicy:
         """Pi_g of the best pair."""
-        return self.best.global_policy
+        policy: GlobalPolicy = self.best.global_policy
+        return policy
 
     @property
     def local_policy(self) -> LocalPolicy:
         """Pi_l of the best pair."""
-        return self.best.local_policy
+        policy: LocalPolicy = self.best.local_policy
+        return policy
 
     @property
     def history(self) -> tuple[Proposal, ...]:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pettingzoo import ParallelEnv
 
 from kofn.envs.arrays import integer, one_of
+from kofn.envs.continuous import ContinuousGame
+from kofn.envs.continuous_observations import ContinuousGlobalEncoding, ContinuousLocalEncoding
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
 from kofn.envs.observations import OBS_MODES, SUMMARIES, GlobalEncoding, LocalEncoding, Observation, ObsMode, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, PopulationEnv
-from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.wrappers.sampled_population import check_sampler
 from kofn.wrappers.samplers import UNIFORM, Sampler, as_sampler
 
@@ -24,7 +26,7 @@ class Setting:
     """A game with n agents of which the global agent sees k, and the format of its observations.
 
     Args:
-        game: the game.
+        game: the game: finite (policies are tables) or continuous (policies are networks).
         n_agents: n.
         k: agents seen, 1 <= k <= n.
         max_cycles: horizon of an episode.
@@ -36,7 +38,7 @@ class Setting:
         TypeError, ValueError: a size of the wrong type or out of range, or a sampler that does not fit the game.
     """
 
-    game: FiniteGame
+    game: Any
     n_agents: int
     k: int
     max_cycles: int = 100
@@ -46,8 +48,10 @@ class Setting:
 
     def __post_init__(self) -> None:
         """Validate."""
-        if not isinstance(self.game, FiniteGame):
-            raise TypeError(f"game must be a TabularGame or a GenerativeGame; got {type(self.game).__name__}")
+        if not isinstance(self.game, FiniteGame | ContinuousGame):
+            raise TypeError(
+                f"game must be a TabularGame or a GenerativeGame, or continuous; got {type(self.game).__name__}"
+            )
         one_of("obs_mode", self.obs_mode, OBS_MODES)
         one_of("summary", self.summary, SUMMARIES)
         for size in ("n_agents", "k", "max_cycles"):
@@ -65,15 +69,18 @@ class Setting:
         """
         population = getattr(env, "unwrapped", None)
         # Asked of the view, never of the population inside it: an AEC view hides its limit, and k would become n.
-        encoding: GlobalEncoding | None = getattr(env, "global_encoding", None)
+        encoding: GlobalEncoding | ContinuousGlobalEncoding | None = getattr(env, "global_encoding", None)
         if not isinstance(population, PopulationEnv) or encoding is None:
             raise TypeError(f"env must be a parallel PopulationEnv, possibly wrapped; got {type(env).__name__}")
         if encoding.size == 0:
             raise ValueError("the global agent sees no local agent; wrap env in SubsampleObservation(env, k)")
         if population.simulator.local_timing != "paper":
             raise ValueError("env must have local_timing='paper': 'code' only reproduces the authors' evaluation")
-        if not isinstance(population.game, FiniteGame):
-            raise TypeError(f"env must play a TabularGame or a GenerativeGame; got {type(population.game).__name__}")
+        if not isinstance(population.game, FiniteGame | ContinuousGame):
+            raise TypeError(
+                "env must play a TabularGame, a GenerativeGame or a ContinuousGame; "
+                f"got {type(population.game).__name__}"
+            )
         return cls(
             game=population.game,
             n_agents=population.n_agents,
@@ -85,20 +92,25 @@ class Setting:
         )
 
     @property
-    def global_encoding(self) -> GlobalEncoding:
+    def global_encoding(self) -> GlobalEncoding | ContinuousGlobalEncoding:
         """How the global agent observes."""
+        if isinstance(self.game, ContinuousGame):
+            seen = (self.k, self.summary, self.game.observe_global_state)
+            return ContinuousGlobalEncoding(self.game.global_bounds, self.game.bin_edges, *seen)
         sizes = (self.game.n_global_states, self.game.n_local_states, self.k)
         return GlobalEncoding(*sizes, self.summary, self.obs_mode)
 
     @property
-    def local_encoding(self) -> LocalEncoding:
+    def local_encoding(self) -> LocalEncoding | ContinuousLocalEncoding:
         """How a local agent observes."""
+        if isinstance(self.game, ContinuousGame):
+            return ContinuousLocalEncoding(self.game.global_bounds, self.game.local_bounds)
         return LocalEncoding(self.game.n_global_states, self.game.n_local_states, self.obs_mode)
 
     def act(
         self,
-        global_policy: GlobalPolicy,
-        local_policy: LocalPolicy,
+        global_policy: Any,
+        local_policy: Any,
         observations: Mapping[str, Observation],
         rng: np.random.Generator | None,
     ) -> dict[str, int]:
@@ -106,10 +118,28 @@ class Setting:
         local_names = [agent for agent in observations if agent != GLOBAL_AGENT]
         actions: dict[str, int] = {}
         if GLOBAL_AGENT in observations:
-            seen = self.global_encoding.decode(np.asarray(observations[GLOBAL_AGENT])[None])
+            seen = self._seen(np.asarray(observations[GLOBAL_AGENT])[None])
             actions[GLOBAL_AGENT] = int(global_policy.act(*seen, rng)[0])
         if local_names:
             stacked = np.stack([observations[agent] for agent in local_names])
             chosen = local_policy.act(*self.local_encoding.decode(stacked), rng)
             actions.update(zip(local_names, chosen.tolist(), strict=True))
         return actions
+
+    def _seen(self, observations: Observation) -> tuple[Any, Any]:
+        """(global states, counts of the agents seen) of the global agent's observations."""
+        encoding = self.global_encoding
+        states, content = encoding.decode(observations)
+        if not isinstance(encoding, ContinuousGlobalEncoding):
+            return states, content
+        if encoding.summary == "states":
+            return states, self.game.count_bins(content)
+        return states, np.rint(content * self.k).astype(np.int64)
+
+
+def finite_setting(env: ParallelEnv[str, Observation, int]) -> Setting:
+    """As `Setting.of`, for what works on tables: TypeError where states are continuous."""
+    setting = Setting.of(env)
+    if not isinstance(setting.game, FiniteGame):
+        raise TypeError(f"env must play a TabularGame or a GenerativeGame; got {type(setting.game).__name__}")
+    return setting

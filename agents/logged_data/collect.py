@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pettingzoo import ParallelEnv
 
-from kofn.agents.alternation.setting import Setting
+from kofn.agents.alternation.setting import finite_setting
 from kofn.agents.logged_data.transitions import SpaceSizes, Transitions
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import IntArray, integer
@@ -199,7 +199,9 @@ def _own_encoding(env: ParallelEnv[str, Observation, int]) -> LocalEncoding:
             "local_encoding must be given for an environment that is no parallel PopulationEnv; "
             f"got {type(env).__name__}"
         )
-    return Setting.of(env).local_encoding
+    encoding = finite_setting(env).local_encoding
+    assert isinstance(encoding, LocalEncoding)
+    return encoding
 
 
 def _check_sizes(name: str, sizes: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:

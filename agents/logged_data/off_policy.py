@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from pettingzoo import ParallelEnv
 
-from kofn.agents.alternation.setting import Setting
+from kofn.agents.alternation.setting import finite_setting
 from kofn.agents.global_response.g_learn import check_table, greedy_policy
 from kofn.agents.logged_data.collect import chance, collect_transitions
 from kofn.agents.logged_data.oracle_walk import OracleWalk
@@ -165,7 +165,7 @@ def off_policy_in_env(
     Raises:
         TypeError, ValueError: as `collect_transitions` and `off_policy_g_learn`.
     """
-    setting = Setting.of(env)
+    setting = finite_setting(env)
     n_steps = integer("n_steps", n_steps, 1)
     game, root = setting.game, seed_sequence(seed)
     table = _Table(game, setting.k, game.discount, step, tolerance)

@@ -13,6 +13,14 @@ NEEDS = {
 }
 EXAMPLES = {path.stem: path for path in (Path(__file__).parents[2] / "examples").glob("*.py")}
 SMALL = {
+    "dqn_and_ppo": {
+        "n_agents": 20,
+        "k": 1,
+        "dqn_steps": 600,
+        "ppo_steps": 600,
+        "n_rollouts": 50,
+        "max_alternations": 1,
+    },
     "baselines": {"quick": True},
     "million_agents": {"n_agents": 30, "k": 1, "sizes": (10, 10**6), "n_rollouts": 20},
     "nash_gap": {"n_zones": 2, "n_agents": 3, "k": 1, "many_agents": 100, "n_rollouts": 20},

@@ -179,10 +179,16 @@ def test_envs_lists_every_game(capsys):
     assert rows["cluster_line"] == ["kofn/cluster_line-v0", "continuous", "5", "/", "3", "500", "75", "50", "0.95"]
 
 
-@pytest.mark.parametrize("name", ["cluster_line", "gaussian_squeeze_native"])
-def test_games_that_learners_of_tables_cannot_play_are_refused(name, capsys):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cluster_line", "cluster_line has continuous states: choose --learner trpo, ppo, a2c, reward"),
+        ("gaussian_squeeze_native", "env must play a TabularGame, a GenerativeGame or a ContinuousGame; got"),
+    ],
+)
+def test_games_that_learners_of_tables_cannot_play_are_refused(name, message, capsys):
     assert cli.main(["train", name, "--k", "3"]) == 2
-    assert "env must play a TabularGame or a GenerativeGame; got" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
