@@ -362,13 +362,13 @@ def test_defaults_of_eta_and_horizon(random_game: Games) -> None:
 
 
 def test_warehouse_improves_on_its_start() -> None:
-    """n = 1000, k = 5, the paper's game with few rollouts: clearly, and on a fresh seed as well."""
+    """n = 1000, k = 5, the paper's game: clearly, and on a fresh seed as well."""
     env = SubsampleObservation(parallel_env(n_agents=1000), 5)
-    model = AlternatingMARL(env, AlternatingConfig(n_rollouts=100, max_alternations=2), seed=0)
+    model = AlternatingMARL(env, AlternatingConfig(n_rollouts=400, max_alternations=2), seed=0)
     start = model.global_policy, model.local_policy
     result = model.learn()
     # The worse of the two equilibria that it may end in pays 95 (the better one 102), the start 82.
-    assert result.potential > result.history[0].potential + 10 * result.history[0].standard_error
+    assert result.potential > result.history[0].potential + 20 * result.history[0].standard_error
     returns = [
         evaluate(model.setting.game, *pair, 1000, horizon=100, n_rollouts=100, seed=99).returns
         for pair in (start, (model.global_policy, model.local_policy))
