@@ -9,14 +9,15 @@ random numbers), so their difference is known far better than either value.
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy.stats import norm
 
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray, integer
+from kofn.envs.arrays import FloatArray, IntArray, integer
 from kofn.envs.model import Game
-from kofn.envs.policies import GlobalPolicy, LocalPolicy
+from kofn.envs.policies import LocalPolicy
 from kofn.envs.population import MAX_AGENTS, sample_without_replacement
 from kofn.envs.simulator import LocalTiming, LumpedSimulator
 from kofn.envs.streams import Seed, Streams
@@ -66,10 +67,25 @@ class Evaluation:
         return self.mean - half_width, self.mean + half_width
 
 
+@runtime_checkable
+class Dispatcher(Protocol):
+    """A global policy of any form: a `GlobalPolicy` (a table), a `LinearGlobalPolicy`, or one of yours."""
+
+    @property
+    def k(self) -> int:
+        """Agents observed."""
+
+    def check_fits(self, game: Game, n_agents: int | None = None) -> None:
+        """Raise ValueError unless the policy plays this game, with that many agents."""
+
+    def act(self, global_states: IntArray, histograms: IntArray, rng: np.random.Generator | None = None) -> IntArray:
+        """Actions, int64 [batch], for global states [batch] and histograms of k agents [batch, s_l]."""
+
+
 @checked_types
 def evaluate(
     game: Game,
-    global_policy: GlobalPolicy,
+    global_policy: Dispatcher,
     local_policy: LocalPolicy,
     n_agents: int,
     *,
@@ -117,7 +133,7 @@ def standard_error(samples: FloatArray) -> float:
 
 
 def _rollouts(
-    simulator: LumpedSimulator, global_policy: GlobalPolicy, local_policy: LocalPolicy, horizon: int, streams: Streams
+    simulator: LumpedSimulator, global_policy: Dispatcher, local_policy: LocalPolicy, horizon: int, streams: Streams
 ) -> FloatArray:
     """Discounted returns of one batch of rollouts."""
     simulator.reset(streams)

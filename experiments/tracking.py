@@ -7,7 +7,7 @@ WANDB_MODE=offline to keep it on this machine.
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,3 +102,16 @@ def proposal_scalars(proposal: Proposal | Mapping[str, Any]) -> dict[str, float]
         "proposed_potential": float(line["proposed_potential"]),
         "accepted": float(accepted),
     }
+
+
+def proposal_log(record: Sequence[Tracker]) -> Callable[[Proposal], None]:
+    """What hands every proposal to the trackers; where several starts count their own steps, steps go on rising."""
+    logged = 0
+
+    def log(proposal: Proposal) -> None:
+        nonlocal logged
+        logged = max(logged + 1, proposal.step)
+        for tracker in record:
+            tracker.log(proposal_scalars(proposal), logged)
+
+    return log

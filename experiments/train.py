@@ -42,7 +42,7 @@ from kofn.envs.registration import default_sizes
 from kofn.envs.streams import child
 from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
-from kofn.experiments.tracking import proposal_scalars, trackers, wandb
+from kofn.experiments.tracking import proposal_log, trackers, wandb
 from kofn.experiments.train_continuous import (
     build_continuous,
     draw_continuous,
@@ -101,10 +101,11 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     note_game(folder, config.game)
     record = trackers(folder, "", model.description(), project=config.track)
 
+    log = proposal_log(record)
+
     def keep(proposal: Proposal) -> None:
         model.save(folder)
-        for tracker in record:
-            tracker.log(proposal_scalars(proposal), proposal.step)
+        log(proposal)
         if on_proposal is not None:
             on_proposal(proposal)
 

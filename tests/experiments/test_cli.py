@@ -195,7 +195,7 @@ def test_games_that_learners_of_tables_cannot_play_are_refused(name, message, ca
     ("arguments", "message"),
     [
         (["train", "warehose_dispatch"], "did you mean 'warehouse_dispatch'"),
-        (["train", "warehouse_dispatch", "--learner", "papper"], "'mean_field'; got 'papper'; did you mean 'paper'?"),
+        (["train", "warehouse_dispatch", "--learner", "papper"], "got 'papper'; did you mean 'paper'?"),
         (["train", "warehouse_dispatch", "--k", "0"], "k must be at least 1; got 0"),
         (
             ["train", "warehouse_dispatch", "--k", "31", "--n-agents", "30"],

@@ -30,7 +30,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 
 def test_a_run_logs_every_proposal_to_tensorboard():
-    assert cli.main(["train", "formation", *SMALL, *SHORT, "--folder", "run"]) == 0
+    assert cli.main(["train", "formation", "--learner", "paper", *SMALL, *SHORT, "--folder", "run"]) == 0
     found = scalars(Path("run/tensorboard"))
     lines = read_csv(Path("run/history.csv"))
     expected = [(int(line["step"]), float(line["proposed_potential"])) for line in lines]

@@ -185,7 +185,7 @@ def test_a_game_too_large_for_tables() -> None:
     result = linear_g_learn(
         game, fleet, features=ProductFeatures.of(game), k=k, n_states=250, n_samples=2, horizon=25, seed=0
     )
-    played = evaluate(game, result.policy, fleet, 1000, horizon=60, n_rollouts=200, seed=1)  # type: ignore[arg-type]  # acts as one
+    played = evaluate(game, result.policy, fleet, 1000, horizon=60, n_rollouts=200, seed=1)
     constants = [
         evaluate(game, GlobalPolicy.constant(game, 1, a), fleet, 1000, horizon=60, n_rollouts=200, seed=1)
         for a in range(game.n_global_actions)
