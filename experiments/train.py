@@ -100,7 +100,6 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     model.save(folder)
     note_game(folder, config.game)
     record = trackers(folder, "", model.description(), project=config.track)
-
     log = proposal_log(record)
 
     def keep(proposal: Proposal) -> None:
