@@ -1,13 +1,19 @@
 """Compilation of loops over tables, the machine code kept on disk where there is room for it.
 
+It is kept in the user's cache folder (or in NUMBA_CACHE_DIR). Beside the source, where numba would put it, it would
+stay behind when the package is uninstalled, and the folder left over would hide the package installed next.
+
 Compiled functions that call each other share a file: numba decides by a function's own file whether what it kept on
 disk is still up to date, and would not notice a change elsewhere.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from numba import njit
+from numba import config, njit
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -26,7 +32,21 @@ def compiled_for_threads(function: Callable[Arguments, Returned]) -> Callable[Ar
 def _compile(function: Callable[Arguments, Returned], **options: Any) -> Callable[Arguments, Returned]:
     options["error_model"] = "numpy"
     try:
-        kept: Callable[Arguments, Returned] = njit(cache=True, **options)(function)
+        with _kept_outside_the_package():
+            kept: Callable[Arguments, Returned] = njit(cache=True, **options)(function)
     except RuntimeError:  # neither the installed package nor the user's cache folder can be written to
         kept = njit(**options)(function)
     return kept
+
+
+@contextmanager
+def _kept_outside_the_package() -> Iterator[None]:
+    """Functions declared meanwhile keep their machine code in the user's cache folder."""
+    before = config.CACHE_DIR
+    if not before:
+        root = os.environ.get("XDG_CACHE_HOME", "")
+        config.CACHE_DIR = str((Path(root) if root else Path.home() / ".cache") / "kofn")
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before

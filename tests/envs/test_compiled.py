@@ -1,6 +1,7 @@
 """Compilation works where nothing can be written to."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -29,3 +30,13 @@ def test_without_a_place_for_it_code_is_compiled_for_this_process(monkeypatch: p
     monkeypatch.setattr(module, "njit", njit)
     assert module.compiled(twice)(21) == 42
     assert asked == [True, False]
+
+
+def test_machine_code_is_not_kept_in_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There it would stay behind when the package is uninstalled, and hide the next installation."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    function: Any = module.compiled(twice)
+    assert function(21) == 42
+    assert Path(function.stats.cache_path).is_relative_to(tmp_path / "kofn")
+    assert list((tmp_path / "kofn").rglob("*twice*.nbi"))
+    assert not numba.config.CACHE_DIR
