@@ -42,11 +42,12 @@ def _compile(function: Callable[Arguments, Returned], **options: Any) -> Callabl
 @contextmanager
 def _kept_outside_the_package() -> Iterator[None]:
     """Functions declared meanwhile keep their machine code in the user's cache folder."""
-    before = config.CACHE_DIR
+    settings: Any = config  # numba fills this module in as it is imported
+    before = settings.CACHE_DIR
     if not before:
         root = os.environ.get("XDG_CACHE_HOME", "")
-        config.CACHE_DIR = str((Path(root) if root else Path.home() / ".cache") / "kofn")
+        settings.CACHE_DIR = str((Path(root) if root else Path.home() / ".cache") / "kofn")
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        settings.CACHE_DIR = before
