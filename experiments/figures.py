@@ -14,7 +14,7 @@ from kofn.experiments.trajectory import Trajectory, global_state_is_place
 __all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "VERMILLION", "occupancy_figure", "potential_figure", "save_figure"]
 
 PLAYER_COLOURS = {"global": BLUE, "local": ORANGE}
-PLAYER_NAMES = {"global": "global agent (G-LEARN)", "local": "local agents (L-LEARN)"}
+PLAYER_NAMES = {"global": "global agent", "local": "local agents"}
 VERDICT_MARKERS = {"accept": "o", "reject": "x", "overlap": "s"}
 
 
