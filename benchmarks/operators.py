@@ -92,17 +92,17 @@ def measure(*, quick: bool) -> list[Figure]:
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        return [*_solved(game, policy, quick), *_plain(game, policy, quick), *_sampled(game, policy, quick)]
+        # Seconds are for a quiet machine; what continuous integration runs is compared within the run only.
+        solved = [] if quick else list(_solved(game, policy))
+        return [*solved, *_plain(game, policy, quick), *_sampled(game, policy, quick)]
     finally:
         numba.set_num_threads(threads)
 
 
-def _solved(game: TabularGame, policy: LocalPolicy, quick: bool) -> Iterator[Figure]:
+def _solved(game: TabularGame, policy: LocalPolicy) -> Iterator[Figure]:
     """Seconds of the exact operator, whole solves."""
     g_learn(game, policy, k=8, operator="exact")
     for k, allowed in SECONDS_ALLOWED.items():
-        if quick and k > 20:
-            continue
         seconds = cpu_seconds(lambda k=k: g_learn(game, policy, k=k, operator="exact"), 3 if k <= 20 else 1)
         note = f"{n_histograms(k, game.n_local_states)} histograms, tolerance {TOLERANCE}"
         yield Figure(name=f"exact G-LEARN, k={k}: seconds", value=seconds, limit=allowed, at_least=False, note=note)
@@ -142,7 +142,7 @@ def _sampled(game: TabularGame, policy: LocalPolicy, quick: bool) -> Iterator[Fi
     rows = min(1000, len(drawn[0]))
     plain = cpu_seconds(lambda: plain_draws(laws[0], k, rows, rng)) * len(laws) * len(drawn[0]) / rows
     name = f"sampled operator, k={k}: times faster drawn than agent by agent"
-    yield Figure(name=name, value=plain / seconds, limit=5, at_least=True, note=f"{plain:.1f} s, m={SAMPLES}")
+    yield Figure(name=name, value=plain / seconds, limit=3, at_least=True, note=f"{plain:.1f} s, m={SAMPLES}")
     kernels = [averaging_kernel(ranks) for ranks in drawn]
     values = rng.random((len(laws), len(drawn[0])))
     sweep = cpu_seconds(lambda: look_ahead(values, kernels, game.global_transition), 3)
