@@ -126,7 +126,11 @@ class AlternatingMARL:
         current = judge.judge(self.global_policy, self.local_policy)
         total = 2 * self.config.max_alternations
         with tqdm(  # few and worth reading: each is drawn, however soon it follows the last
-            total=total, initial=len(self.history), disable=None if progress_bar else True, desc="proposals", mininterval=0
+            total=total,
+            initial=len(self.history),
+            disable=None if progress_bar else True,
+            desc="proposals",
+            mininterval=0,
         ) as bar:
             bar.set_postfix_str(f"potential {current.potential:.2f}")
             for player in self._turns(total):
