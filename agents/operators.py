@@ -253,7 +253,15 @@ def backed_up(
     q_values: FloatArray, rewards: FloatArray, ahead: Callable[[FloatArray], FloatArray], discount: float
 ) -> FloatArray:
     """Any Bellman operator of this module: `action_values` of max_a Q, [s_g, observation, a_g]."""
-    return action_values(q_values.max(axis=2), rewards, ahead, discount)
+    return action_values(best_values(q_values), rewards, ahead, discount)
+
+
+def best_values(q_values: FloatArray) -> FloatArray:
+    """max_a Q, float [s_g, observation], one action after another: numpy is slow along short axes."""
+    best: FloatArray = q_values[..., 0].copy()
+    for action in range(1, q_values.shape[-1]):
+        np.maximum(best, q_values[..., action], out=best)
+    return best
 
 
 def action_values(

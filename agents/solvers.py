@@ -100,6 +100,7 @@ class _Memory:
         self._discount = discount
         self._images: list[FloatArray] = []
         self._changes: list[FloatArray] = []
+        self._gram = np.empty((0, 0))
         self._best: FloatArray | None = None
         self._least_span = np.inf
 
@@ -114,23 +115,31 @@ class _Memory:
             self._images.clear()
             self._changes.clear()
             return self._best
-        self._images = [*self._images[-self._window :], updated]
-        self._changes = [*self._changes[-self._window :], change.ravel() - change.mean()]
-        weights = _combination(self._changes)
+        self._remember(updated, change.ravel() - change.mean())
+        weights = _combination(self._gram)
         combined = np.zeros_like(updated)
         for weight, image in zip(weights, self._images, strict=True):
             combined += weight * image
         return combined
 
+    def _remember(self, image: FloatArray, change: FloatArray) -> None:
+        """Append an image and its change, and the change's products with all that are remembered."""
+        self._images = [*self._images[-self._window :], image]
+        self._changes = [*self._changes[-self._window :], change]
+        kept = len(self._changes) - 1
+        gram = np.empty((kept + 1, kept + 1))
+        gram[:kept, :kept] = self._gram[len(self._gram) - kept :, len(self._gram) - kept :]
+        gram[kept] = gram[:, kept] = [np.vdot(other, change) for other in self._changes]
+        self._gram = gram
 
-def _combination(changes: list[FloatArray]) -> FloatArray:
-    """Weights, which sum to 1, of the combination with the least norm."""
-    gram = np.array([[np.vdot(one, other) for other in changes] for one in changes])
+
+def _combination(gram: FloatArray) -> FloatArray:
+    """Weights, which sum to 1, of the combination with the least norm, from products of changes."""
     norms = np.sqrt(np.diag(gram))
     if norms.min() == 0:
-        chosen: FloatArray = np.eye(len(changes))[norms.argmin()]
+        chosen: FloatArray = np.eye(len(gram))[norms.argmin()]
         return chosen
-    normalised = gram / np.outer(norms, norms) + REGULARISATION * np.eye(len(changes))
+    normalised = gram / np.outer(norms, norms) + REGULARISATION * np.eye(len(gram))
     weights = np.linalg.solve(normalised, norms.min() / norms) / norms
     return np.asarray(weights / weights.sum())
 

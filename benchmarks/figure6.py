@@ -47,7 +47,7 @@ def one_run(task: tuple[int, int]) -> Run:
     """Train and evaluate for (k, seed)."""
     k, seed = task
     began = time.process_time()
-    model = build_model(TrainConfig(game="warehouse_dispatch", k=k, seed=seed))
+    model = build_model(TrainConfig(game="warehouse_dispatch", k=k, seed=seed, learner="paper"))
     result = model.learn()
     setting = model.setting
     found = evaluate(

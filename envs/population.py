@@ -60,7 +60,16 @@ def enumerate_histograms(k: int, n_states: int) -> IntArray:
         raise ValueError(
             f"histograms of {k} agents over {n_states} states are over 2^31, too many for a table; lower k"
         )
-    return unrank_histograms(np.arange(total), k, n_states)
+    counts, left = np.zeros((total, n_states), dtype=np.int64), np.array([k])
+    for i in range(n_states - 1):  # every beginning goes on with 0 .. `left` agents in state i
+        n_more = left + 1
+        ends = n_more.cumsum()
+        here = np.arange(ends[-1]) - np.repeat(ends - n_more, n_more)
+        left = np.repeat(left, n_more) - here
+        # A beginning that leaves l agents has C(l + S-2-i, S-2-i) completions.
+        counts[:, i] = np.repeat(here, _choose(left, n_states - 2 - i))
+    counts[:, -1] = left
+    return counts
 
 
 def rank_histograms(histograms: npt.ArrayLike) -> IntArray:

@@ -41,7 +41,7 @@ from kofn.agents.global_response.g_learn_theory import GLearnTheory, theory_of
 from kofn.agents.global_response.oracle_operator import OracleSurrogate
 from kofn.agents.global_response.surrogate import Surrogate, TabularSurrogate
 from kofn.agents.global_response.tuples import expand, sorted_positions
-from kofn.agents.operators import Kernel, action_values, backed_up, induced_transition, sampled_kernel
+from kofn.agents.operators import Kernel, action_values, backed_up, best_values, induced_transition, sampled_kernel
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
 from kofn.agents.symmetric_power.power import UnstablePowerError
 from kofn.envs.arguments import checked_types
@@ -206,7 +206,7 @@ def _solve(
         partial(action_values, rewards=rewards, ahead=surrogate.ahead(plan, rng), discount=discount),
         np.full(rewards.shape[:2], least),
         discount,
-        reduce=partial(np.max, axis=2),
+        reduce=best_values,
         window=plan.window,
         tolerance=tolerance,
         max_iterations=plan.max_iterations,

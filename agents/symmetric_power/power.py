@@ -23,13 +23,14 @@ from functools import cached_property
 import numpy as np
 
 from kofn.agents.symmetric_power.factorisation import Shears, factorise
+from kofn.agents.symmetric_power.lines import Numbers, lines_of, relabelled
 from kofn.agents.symmetric_power.shears import (
     LANES,
     apply_shears,
     binomial_weights,
-    permuted,
-    put_permuted,
-    rank_terms,
+    put_rows,
+    spread_columns,
+    take_rows,
 )
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.population import enumerate_histograms, n_histograms
@@ -92,26 +93,26 @@ class SymmetricPower:
                 f"columns must have one row per histogram, {self.shape[0]} of them; got shape {list(columns.shape)}"
             )
         given = np.ascontiguousarray(columns.reshape(len(columns), -1), dtype=np.float64)
-        found = np.empty_like(given)
-        values = _aligned_rows(len(given))
+        found, lost = np.empty_like(given), 0.0
+        values, spread = _aligned_rows(len(given)), _aligned_rows(len(given))
         before, after, pairs, weights = self._program
+        lines = lines_of(self.n_agents, len(self.transition))
         for first in range(0, given.shape[1], LANES):
-            permuted(given, first, before, self._terms, values)
-            apply_shears(values, self._terms, pairs, weights, self.adjoint)
-            put_permuted(values, first, after, self._terms, found)
-        self._check(given, found, values)
+            spread_columns(given, first, spread)
+            take_rows(spread, before, values)
+            apply_shears(values, (lines.ranks, lines.lengths, lines.given), pairs, weights, self.adjoint)
+            lost = max(lost, put_rows(values, first, after, found))
+        self._check(given, found, lost)
         return found.reshape(columns.shape)
 
     def toarray(self) -> FloatArray:
         """The dense kernel."""
         return self @ np.eye(self.shape[0])
 
-    def _check(self, given: FloatArray, found: FloatArray, values: FloatArray) -> None:
+    def _check(self, given: FloatArray, found: FloatArray, lost: float) -> None:
         """Warn where this very application lost digits: 1 has expectation 1, and no weight gets lost."""
         if self.adjoint:
             lost = np.abs(found.sum(axis=0) - given.sum(axis=0)).max() / max(np.abs(given).sum(axis=0).max(), TINY)
-        else:
-            lost = np.abs(values[:, -1] - 1).max() if given.shape[1] % LANES else 0.0
         if not lost <= RUNTIME_TOLERANCE:
             warnings.warn(
                 f"the exact operator of {self.n_agents} agents lost digits: sums that must stay are off by {lost:.1e}; "
@@ -121,25 +122,21 @@ class SymmetricPower:
             )
 
     @cached_property
-    def _terms(self) -> IntArray:
-        return rank_terms(self.n_agents, len(self.transition))
-
-    @cached_property
-    def _program(self) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
-        """Permutations of states before and after, shears (a, b), and their weights."""
-        shears = self.shears
+    def _program(self) -> tuple[Numbers, Numbers, IntArray, FloatArray]:
+        """Ranks of relabelled histograms before and after, shears (a, b), and their weights."""
+        shears, k = self.shears, self.n_agents
         pairs = np.stack([shears.sources, shears.targets], axis=1)
-        weights = binomial_weights(shears.stay, shears.move, self.n_agents)
+        weights = binomial_weights(shears.stay, shears.move, k)
         if not self.adjoint:
-            return np.argsort(shears.columns), shears.rows, pairs, weights
-        backwards = np.ascontiguousarray(weights[::-1].swapaxes(1, 2))
-        return np.argsort(shears.rows), shears.columns, np.ascontiguousarray(pairs[::-1]), backwards
+            return relabelled(k, np.argsort(shears.columns)), relabelled(k, shears.rows), pairs, weights
+        before, after = relabelled(k, np.argsort(shears.rows)), relabelled(k, shears.columns)
+        return before, after, np.ascontiguousarray(pairs[::-1]), np.ascontiguousarray(weights[::-1].swapaxes(1, 2))
 
 
 def _aligned_rows(size: int) -> FloatArray:
-    """Zeros [size, LANES], every row in one line of the cache."""
+    """Numbers to be filled in, [size, LANES], every row in one line of the cache."""
     spare = ALIGNMENT // 8
-    block = np.zeros(size * LANES + spare)
+    block = np.empty(size * LANES + spare)
     offset = (-block.ctypes.data // 8) % spare
     return block[offset : offset + size * LANES].reshape(size, LANES)
 
