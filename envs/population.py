@@ -88,6 +88,8 @@ def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
     n_states = counts.shape[-1]
     remaining = counts.sum(axis=-1)
     _check_rankable(int(remaining.max(initial=0)), n_states)
+    if counts.ndim == 1:  # one vector, as chains step: Python's own integers are many times faster
+        return np.asarray(_rank_of_one(counts.tolist()))
     ranks = np.zeros(counts.shape[:-1], dtype=np.int64)
     for i in range(n_states - 1):
         m = n_states - 1 - i
@@ -95,6 +97,15 @@ def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
         ranks += _choose(remaining, m) - _choose(after, m)
         remaining = after
     return ranks
+
+
+def _rank_of_one(counts: list[int]) -> int:
+    """Rank of one count vector."""
+    rank, remaining = 0, sum(counts)
+    for m, count in zip(range(len(counts) - 1, 0, -1), counts[:-1], strict=True):
+        rank += comb(remaining + m, m) - comb(remaining - count + m, m)
+        remaining -= count
+    return rank
 
 
 def unrank_histograms(ranks: npt.ArrayLike, k: int, n_states: int) -> IntArray:
