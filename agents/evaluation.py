@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer
@@ -63,7 +63,7 @@ class Evaluation:
         """Normal confidence interval of the mean; raises ValueError unless 0 < level < 1."""
         if not 0 < level < 1:
             raise ValueError(f"level must lie strictly between 0 and 1; got {level}")
-        half_width = float(norm.ppf((1 + level) / 2)) * self.standard_error
+        half_width = float(ndtri((1 + level) / 2)) * self.standard_error
         return self.mean - half_width, self.mean + half_width
 
 

@@ -6,14 +6,18 @@
     myopic      both sides take what pays most at once
     SB3 PPO     one network for all agents (`kofn.experiments.integrations.sb3`)
     MAPPO       TorchRL, one actor per side, critics of the state (`kofn.experiments.integrations.torchrl_ppo`)
-    ALTERNATING-MARL  ours, at its defaults
+    ALTERNATING-MARL  the paper's agents (`AlternatingMARL`, `kofn train --learner paper`), at their defaults
+    MultiStart  ours (`kofn train`): responses that know they see k of n, from several starts, at its defaults
 
 All play the same episodes (same seeds, hence the same starts) in the PettingZoo API; the interval is the 95% confidence
-interval of the mean over episodes, for ONE training each. SB3 and TorchRL are trained for the steps given, no longer.
+interval of the mean over episodes, for ONE training each. SB3 and TorchRL are trained for the steps given, no longer:
+the table says how many environment steps and CPU seconds everybody had. Ours plan with the game's arrays and take no
+steps to learn; the others are given nothing but the environment.
 
 Run it: `python examples/baselines.py` or, in a minute, `python examples/baselines.py --quick`
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -24,7 +28,7 @@ import tyro
 from scipy import stats
 from stable_baselines3 import PPO
 
-from kofn.agents import AlternatingMARL
+from kofn.agents import AlternatingMARL, MultiStart
 from kofn.envs import GlobalPolicy, LocalPolicy
 from kofn.experiments.integrations.sb3 import joint_actions, to_vec_env
 from kofn.experiments.integrations.torchrl_ppo import PPOConfig, train_ppo
@@ -55,8 +59,8 @@ class Config:
     k: int = 10
     max_cycles: int = 100
     episodes: int = 50
-    ppo_steps: int = 20_000
-    mappo_iterations: int = 20
+    ppo_steps: int = 100_000
+    mappo_iterations: int = 60
     quick: bool = False
     seed: int = 0
 
@@ -108,15 +112,14 @@ def sb3_ppo(env: Any, config: Config) -> Player:
     return homogenize(env), lambda observations: joint_actions(model, observations)
 
 
-def mappo(env: Any, config: Config) -> Player:
+def mappo(env: Any, settings: PPOConfig, seed: int) -> Player:
     """One actor per side, critics of the state."""
-    result = train_ppo(env, PPOConfig(n_iterations=config.mappo_iterations), seed=config.seed)
-    return env, result.predict
+    return env, train_ppo(env, settings, seed=seed).predict
 
 
-def alternating(env: Any, config: Config) -> Player:
-    """Ours."""
-    model = AlternatingMARL(env, seed=config.seed)
+def planned(env: Any, config: Config, learner: type[AlternatingMARL] | type[MultiStart]) -> Player:
+    """The paper's agents, or ours."""
+    model = learner(env, seed=config.seed)
     model.learn()
     return env, model.predict
 
@@ -137,23 +140,31 @@ def main(config: Config) -> dict[str, float]:
     """Print the table; returns the mean returns by name."""
     config = config.sizes()
     env = make_parallel(game="warehouse_dispatch", n_agents=config.n_agents, k=config.k, max_cycles=config.max_cycles)
-    players: dict[str, Callable[[], Player]] = {
-        "random": lambda: pair(env, "uniform", "uniform", deterministic=False),
-        "constant": lambda: constants(env, config),
-        "keep": lambda: pair(env, "keep", "stay"),
-        "myopic": lambda: myopic(env, config),
-        "SB3 PPO": lambda: sb3_ppo(env, config),
-        "TorchRL MAPPO": lambda: mappo(env, config),
-        "ALTERNATING-MARL": lambda: alternating(env, config),
+    mappo_config = PPOConfig(n_iterations=config.mappo_iterations)
+    mappo_steps = mappo_config.n_iterations * mappo_config.episodes_per_batch * config.max_cycles
+    players: dict[str, tuple[int, Callable[[], Player]]] = {
+        "random": (0, lambda: pair(env, "uniform", "uniform", deterministic=False)),
+        "constant": (0, lambda: constants(env, config)),
+        "keep": (0, lambda: pair(env, "keep", "stay")),
+        "myopic": (0, lambda: myopic(env, config)),
+        "ALTERNATING-MARL": (0, lambda: planned(env, config, AlternatingMARL)),
+        "MultiStart": (0, lambda: planned(env, config, MultiStart)),
+        "SB3 PPO": (config.ppo_steps, lambda: sb3_ppo(env, config)),
+        "TorchRL MAPPO": (mappo_steps, lambda: mappo(env, mappo_config, config.seed)),
     }
     rows, means = [], {}
-    for name, make in players.items():
-        found = returns(make(), config)
+    for name, (n_steps, make) in players.items():
+        began = time.process_time()
+        player = make()
+        seconds = time.process_time() - began
+        found = returns(player, config)
         half = stats.t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
         means[name] = float(found.mean())
-        rows.append([name, f"{found.mean():.2f}", f"{found.mean() - half:.2f} .. {found.mean() + half:.2f}"])
+        interval = f"{found.mean() - half:.2f} .. {found.mean() + half:.2f}"
+        rows.append([name, f"{found.mean():.2f}", interval, f"{n_steps}", f"{seconds:.0f}"])
         print(rows[-1], flush=True)
-    print(text_table(["policy", "discounted return", "95% confidence"], rows))
+    header = ["policy", "discounted return", "95% confidence", "environment steps", "CPU seconds to make"]
+    print(text_table(header, rows))
     return means
 
 

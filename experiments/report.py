@@ -30,8 +30,8 @@ def write_report(folder: Path) -> Path:
         ValueError: a file is damaged, or nothing is finished yet.
     """
     with naming_damage(folder):
-        figures = [path for path in redraw(folder) if path.suffix == ".svg"]
         sections = list(_sweep_sections(folder) if is_sweep(folder) else _run_sections(folder))
+        figures = [path for path in redraw(folder) if path.suffix == ".svg"]
     sections.insert(1, ("Figures", "\n".join(map(_figure, figures))))
     body = "\n".join(f"<section><h2>{html.escape(title)}</h2>\n{content}\n</section>" for title, content in sections)
     page = PAGE.format(title=html.escape(folder.resolve().name), version=version("kofn"), body=body)

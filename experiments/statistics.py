@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from kofn.envs.arrays import FloatArray, float_array, integer, known_name
 from kofn.envs.streams import Seed, seed_sequence
@@ -173,5 +173,5 @@ def _resampled(table: FloatArray, n_resamples: int, rng: np.random.Generator) ->
 
 def expanded_tail(level: float, n_runs: int, n_tasks: int) -> float:
     """Percentile (each side) at which the bootstrap interval of few runs covers as it says."""
-    quantile = t.ppf((1 + level) / 2, (n_runs - 1) * n_tasks)
-    return float(norm.cdf(-np.sqrt(n_runs / (n_runs - 1)) * quantile))
+    quantile = stdtrit((n_runs - 1) * n_tasks, (1 + level) / 2)
+    return float(ndtr(-np.sqrt(n_runs / (n_runs - 1)) * quantile))

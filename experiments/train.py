@@ -143,7 +143,8 @@ def bracket_gap(model: Model) -> NashGap:
     if not isinstance(setting.game, TabularGame):
         raise TypeError(f"nash_gap needs a TabularGame; got {type(setting.game).__name__}")
     pair = model.global_policy, model.local_policy
-    return nash_gap(setting.game, *pair, n_agents=setting.n_agents, seed=child(model.seed, GAP_STREAM))
+    seed = child(model.seed, GAP_STREAM)
+    return nash_gap(setting.game, *pair, n_agents=setting.n_agents, tagged=False, seed=seed)
 
 
 def build_model(config: TrainConfig) -> Model:

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from kofn.agents.alternation.update import sufficient_horizon
 from kofn.agents.equilibrium.relaxation import relaxed_potential, sampled_relaxed_potential
@@ -147,7 +147,7 @@ def _bounds(
     chosen = [trials.best(pair, candidates, child(root, CHOOSING)) for candidates in deviations]
     current = trials.returns(pair, child(root, CONFIRMING))
     share = (1 - level) / trials.n_statements
-    quantile = float(student_t.ppf(1 - share, trials.n_rollouts - 1))
+    quantile = float(stdtrit(trials.n_rollouts - 1, 1 - share))
     lowest_potential = current.mean - quantile * current.standard_error - trials.left_out
     limits = (
         trials.limit(pair[1], share, child(root, GLOBAL_LIMIT)),

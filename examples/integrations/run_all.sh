@@ -38,8 +38,8 @@ run_one() {
     echo "== $library"
     if [ ! -x "$environment/bin/python" ]; then
         python3 -m venv "$environment"
-        # shellcheck disable=SC2086  # several packages
-        "$environment/bin/pip" install --quiet "$torch" $wanted numba matplotlib tyro tqdm || return 1
+        # shellcheck disable=SC2086  # several packages; kofn comes along for what it depends on
+        "$environment/bin/pip" install --quiet "$torch" $wanted "$root" || return 1
     fi
     "$environment/bin/pip" install --quiet --no-deps --force-reinstall "$root" || return 1
     (cd "$folder" && "$environment/bin/python" "$root/examples/integrations/$(example "$library")") || return 1

@@ -48,7 +48,9 @@ def read_tables(folder: Path) -> SweepTables:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's (rather than one run's)."""
+    """Whether a folder is a sweep's rather than one run's; FileNotFoundError if it is neither's."""
+    if not (folder / SWEEP_FILE).exists() and not (folder / "history.csv").exists():
+        raise FileNotFoundError(f"{folder} holds neither a run nor a sweep (no history.csv, no {SWEEP_FILE})")
     return (folder / SWEEP_FILE).exists()
 
 
@@ -59,11 +61,7 @@ def redraw(folder: Path) -> list[Path]:
         FileNotFoundError: neither is in the folder.
         ValueError: a file is damaged, or nothing is finished yet.
     """
-    if is_sweep(folder):
-        return redraw_sweep(folder)
-    if (folder / "history.csv").exists():
-        return redraw_run(folder)
-    raise FileNotFoundError(f"{folder} holds neither a run nor a sweep (no history.csv, no {SWEEP_FILE})")
+    return redraw_sweep(folder) if is_sweep(folder) else redraw_run(folder)
 
 
 def redraw_run(folder: Path) -> list[Path]:
@@ -71,17 +69,17 @@ def redraw_run(folder: Path) -> list[Path]:
     model = AlternatingMARL.load(folder)
     game = model.setting.game
     title = f"{game.labels.title}, n = {model.setting.n_agents}, k = {model.setting.k}"
-    written = []
+    figures = {}  # all are drawn before one is written: a damaged file leaves the old ones
     if model.history:
-        written += save_in_formats(potential_figure(model.history, title), folder, "potential")
+        figures["potential"] = potential_figure(model.history, title)
     path = folder / "trajectory.csv"
     if path.exists():
         with naming_damage(path):
             trajectory = read_trajectory(read_csv(path))
-        written += save_in_formats(occupancy_figure(trajectory, game, title), folder, "occupancy")
-    if not written:
+        figures["occupancy"] = occupancy_figure(trajectory, game, title)
+    if not figures:
         raise ValueError(f"{folder} has no finished proposal yet; run kofn train with --resume")
-    return written
+    return [file for name, figure in figures.items() for file in save_in_formats(figure, folder, name)]
 
 
 def read_trajectory(lines: Sequence[Row]) -> Trajectory:

@@ -9,6 +9,7 @@ import pytest
 from trust.killed_run import run
 
 from kofn.experiments.cli import main
+from kofn.experiments.plots import save
 
 NUMBERS = ("", "x", "nan", "inf", "1.5", "-1", "1e3", "0x10", "9" * 30, "9" * 5000, "None")
 NAMES = ("", "warehouse", "../warehouse_dispatch", "warehouse_dispatch/..", "WAREHOUSE_DISPATCH", "\x00", "game", "-1")
@@ -91,9 +92,10 @@ def damages(content: bytes, rng: np.random.Generator) -> Iterator[bytes]:
 
 
 def test_damaged_run_folders_are_refused_or_read(
-    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is refused names a file; a change that leaves a file valid may pass."""
+    monkeypatch.setattr(save, "FORMATS", ("svg",))  # figures are looked at elsewhere
     rng = np.random.default_rng(0)
     refused = tried = 0
     names = [path.name for path in sorted(whole.iterdir()) if path.suffix in {".npz", ".json", ".csv"}]
@@ -103,12 +105,13 @@ def test_damaged_run_folders_are_refused_or_read(
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(whole, folder)
             (folder / name).write_bytes(content)
-            for line in (["evaluate", str(folder), "--n-rollouts", "2"], ["report", str(folder)]):
-                tried += 1
-                found = status(line)
-                error = capsys.readouterr().err
-                assert found in {0, 2}, (name, content[:40], line)
-                refused += found == 2
-                assert (found == 0) or (str(folder) in error), (name, content[:40], line, error)
+            # The model's files are read in the same way by every command; the tables by `report`.
+            command = ["report"] if name.endswith(".csv") else ["evaluate", "--n-rollouts", "2"]
+            tried += 1
+            found = status([*command, str(folder)])
+            error = capsys.readouterr().err
+            assert found in {0, 2}, (name, content[:40])
+            refused += found == 2
+            assert (found == 0) or (str(folder) in error), (name, content[:40], error)
     assert refused >= len(names) * 3
-    assert tried >= 12 * len(names)
+    assert tried >= 6 * len(names)

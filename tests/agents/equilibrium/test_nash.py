@@ -86,6 +86,11 @@ def test_same_seed_same_gap(random_game: Games, random_local: LocalPolicies, ran
     pair = random_global(game, 2, 2), random_local(game, 2)
     one, other = (nash_gap(game, *pair, n_agents=4, seed=7) for _ in range(2))
     assert (one.global_gap, one.local_gap, one.tagged_gap) == (other.global_gap, other.local_gap, other.tagged_gap)
+    fast = nash_gap(game, *pair, n_agents=4, tagged=False, seed=7)
+    assert (fast.global_gap, fast.local_gap) == (one.global_gap, one.local_gap)
+    assert (fast.tagged_gap.lower, fast.tagged_gap.upper) == (0, float("inf")), (
+        "nothing is claimed of what was left out"
+    )
 
 
 @pytest.mark.parametrize(
