@@ -97,8 +97,8 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     folder = config.folder if config.folder is not None else default_folder(config, model)
     first = (model.global_policy, model.local_policy) if is_continuous(config.game) else None
     model = _open_folder(model, folder, config)
-    model.save(folder)
     note_game(folder, config.game)
+    model.save(folder)
     record = trackers(folder, "", model.description(), project=config.track)
     log = proposal_log(record)
 
@@ -202,6 +202,8 @@ def _open_folder(model: Model, folder: Path, config: TrainConfig) -> Model:
         return _resume(model, folder)
     if not config.overwrite:
         raise FileExistsError(f"{folder} already holds a run; pass --resume, --overwrite or another --folder")
+    for file in (folder / "config.json", *(folder / "starts").glob("*/config.json")):
+        file.unlink()  # what is left of the old run is nobody's to resume
     return model
 
 

@@ -7,9 +7,13 @@
 | `config.json` | sizes, observation format, settings, learners, seed |
 | `history.csv` | one line per proposal |
 
-Nothing is pickled; each file is replaced atomically; the same run writes the same bytes. The history is written before
-the policies, and names the pair kept after every proposal: when a run is stopped between the two, loading drops the
-last proposal, which resuming makes again.
+Nothing is pickled; each file is replaced atomically; the same run writes the same bytes. A run that is stopped at any
+moment leaves a folder that loads, or one without `config.json`, in which no run was begun:
+
+* The history is written before the policies, and names the pair kept after every proposal: when a run is stopped
+  between the two, loading drops the last proposal, which resuming makes again.
+* `config.json` is written last. Where a run of several starts (`multi_start`) exchanges the best model in its folder
+  for another, it names the old one until all of the new one is there; meanwhile that start's own folder is loaded.
 """
 
 import csv
@@ -54,9 +58,9 @@ def save_model(model: StoredModel, folder: Path) -> None:
     """Write a model's folder; after every proposal, so that at most the last one's policy can be missing."""
     if isinstance(model.setting.game, TabularGame):
         model.setting.game.save(folder / "game.npz")
-    write_json(folder / "config.json", describe_model(model))
     write_text(folder / "history.csv", history_csv(model.history))
     save_pair(folder, (model.global_policy, model.local_policy))
+    write_json(folder / "config.json", describe_model(model))
 
 
 def describe_model(model: StoredModel) -> dict[str, Any]:
@@ -95,8 +99,19 @@ def load_model(folder: Path, functions: OpenGame | None = None) -> StoredModel:
     with naming_damage(folder / "config.json"):
         model = _rebuild(content, game, pair, history)
     check_loaded(folder, model.setting, pair)
-    found = pair_digest(*pair)
-    return replace(model, history=_history_of_pair(model.history, model.start_pair, found, folder))
+    kept = _history_of_pair(model.history, model.start_pair, pair_digest(*pair))
+    if kept is not None:
+        return replace(model, history=kept)
+    start = _start_of(folder, content)
+    if start is None:
+        raise ValueError(f"the policies in {folder} are not those of its history.csv; restore both from one copy")
+    return load_model(start, functions)
+
+
+def _start_of(folder: Path, content: dict[str, Any]) -> Path | None:
+    """The folder of the start of a multi-start run that a configuration is of."""
+    files = sorted((folder / "starts").glob("*/config.json"))
+    return next((file.parent for file in files if read_json(file) == content), None)
 
 
 def _load_game(folder: Path, kind: object, functions: OpenGame | None) -> Any:
@@ -107,14 +122,12 @@ def _load_game(folder: Path, kind: object, functions: OpenGame | None) -> Any:
     return functions if functions is not None else TabularGame.load(folder / "game.npz")
 
 
-def _history_of_pair(history: tuple[Proposal, ...], start_pair: str, found: str, folder: Path) -> tuple[Proposal, ...]:
-    """The history up to the pair found in the folder: all of it, or all but a last proposal cut off while saving."""
+def _history_of_pair(history: tuple[Proposal, ...], start_pair: str, found: str) -> tuple[Proposal, ...] | None:
+    """The history up to the pair found: all of it, or all but a last proposal cut off while saving; None: another's."""
     kept = [start_pair, *(proposal.kept_pair for proposal in history)]
     if found == kept[-1]:
         return history
-    if len(kept) > 1 and found == kept[-2]:
-        return history[:-1]
-    raise ValueError(f"the policies in {folder} are not those of its history.csv; restore both from one copy")
+    return history[:-1] if len(kept) > 1 and found == kept[-2] else None
 
 
 def _rebuild(

@@ -213,7 +213,7 @@ def test_a_run_stopped_while_saving_resumes_bit_for_bit(random_game: Games, tmp_
     model.learn(on_proposal=keep)
     accepted = [proposal.verdict == "accept" for proposal in model.history]
     assert any(accepted)
-    order = ["game.npz", "config.json", "history.csv", "global_policy.npz", "local_policy.npz"]
+    order = ["game.npz", "history.csv", "global_policy.npz", "local_policy.npz", "config.json"]
     for step, (before, after) in enumerate(pairwise(snapshots), start=1):
         for n_written in range(len(order) + 1):
             torn = shutil.copytree(before, tmp_path / f"torn{step}_{n_written}")
@@ -233,7 +233,7 @@ def test_files_are_written_in_the_order_that_makes_it_safe(
     replace_file = Path.replace
     monkeypatch.setattr(Path, "replace", lambda old, new: (written.append(Path(new).name), replace_file(old, new))[1])
     model_of(random_game(0)).save(tmp_path)
-    assert written == ["game.npz", "config.json", "history.csv", "global_policy.npz", "local_policy.npz"]
+    assert written == ["game.npz", "history.csv", "global_policy.npz", "local_policy.npz", "config.json"]
 
 
 def another_run(folder: Path) -> None:

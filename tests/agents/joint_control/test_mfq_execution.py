@@ -180,7 +180,8 @@ def test_first_reward_is_not_discounted(random_game: Games, random_global: Globa
     policy = random_joint(game, random_global(game, 2, 1), 1)
     one, two = (evaluate_mfq(game, policy, 3, horizon=h, n_rollouts=500, seed=0).returns for h in (1, 2))
     assert ((two - one > 0) & (two - one < 0.9 * 2)).all()
-    assert one.max() <= game.reward_bound * (1 + 1e-12)  # sums of three numbers, rounded
+    # Attained, by chance, when all three agents take the best action in the best state: <=, up to rounding.
+    assert one.max() <= game.reward_bound * (1 + 8 * np.finfo(float).eps)
 
 
 @pytest.mark.parametrize("filling", FILLINGS)
