@@ -92,7 +92,7 @@ def test_a_killed_dask_worker_costs_no_row(tmp_path, undisturbed):
     distributed = pytest.importorskip("distributed")
     pids: list[int] = []
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, scheduler_port=0, local_directory=str(tmp_path)
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", scheduler_port=0, local_directory=str(tmp_path)
     ) as cluster:
 
         def kill_a_worker(*_: object) -> None:
@@ -148,6 +148,7 @@ def test_ctrl_c_on_a_terminal_stops_the_bar_and_says_how_to_resume(tmp_path):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
     arguments = [*ARGUMENTS, "--folder", str(folder), "--workers", "1"]
+    arguments[arguments.index("--seeds") + 1] = "40"  # far more cells than are finished before the signal is seen
     process = subprocess.Popen([KOFN, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     wait_for(lambda: len(cells_of(folder)) >= 2, process)
@@ -159,7 +160,7 @@ def test_ctrl_c_on_a_terminal_stops_the_bar_and_says_how_to_resume(tmp_path):
     os.close(ours)
     text = b"".join(written).decode()
     assert process.wait() == cli.INTERRUPTED
-    assert re.search(r"cells: +\d+%.* [1-7]/8 \[.*<.*formation paper k=\d n=6 seed=\d", text)
+    assert re.search(r"cells: +\d+%.* \d+/80 \[.*<.*formation paper k=\d n=6 seed=\d", text)
     n_saved = len(cells_of(folder))
     assert f"{n_saved} finished cells are saved in {folder}: add --resume" in " ".join(text.split())
     assert "Traceback" not in text, text[-3000:]
