@@ -1,25 +1,40 @@
 """The README's table of versions, from real runs: one virtual environment per row, the same checks in each.
 
-    python docs/compatibility.py --folder /tmp/kofn-environments [--rows 0 3]
+    python docs/compatibility.py --folder /tmp/kofn-environments [--rows 0 3] [--whole]
 
-Each row names an interpreter and pins. The environment gets the pinned packages and this repository, and then, in it:
-imports; PettingZoo's `parallel_api_test` on every game and Gymnasium's `check_env` on a view; the alternation, trained
-on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it. What does not
-install or run is a row that says so. Interpreters that are not there are left out, with a note on the
-standard error stream.
+Each row names an interpreter and pins. The environment gets kofn, installed from this repository with the pins, and in
+it are run:
+
+1. imports; PettingZoo's `parallel_api_test` on every game, Gymnasium's `check_env` on a view; the alternation, trained
+   on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it;
+2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or, with `--whole`, every test
+   but those of packaging, architecture, documentation and README, which belong to one set of versions. Tests that need
+   what is not installed are left out or skipped.
+
+What does not install or run is a row that says so. Interpreters that are not there (in pyenv's folder or on the path)
+are left out, with a note on the standard error stream. The exit status is the number of rows that do not end as
+expected.
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SHOWN = ("numpy", "scipy", "gymnasium", "pettingzoo", "stable_baselines3", "torchrl")
-COMMON = ("scipy", "numba", "matplotlib", "tqdm", "tyro", "joblib", "threadpoolctl", "pytest")
+SHOWN = ("numpy", "scipy", "numba", "gymnasium", "pettingzoo", "matplotlib", "stable_baselines3", "torchrl")
+TOOLS = ("pytest", "pytest-xdist", "hypothesis")
+INTERFACES = (
+    *(f"tests/envs/test_{name}.py" for name in ("conformance", "conformance_copies", "conformance_determinism")),
+    *(f"tests/envs/test_{name}.py" for name in ("conformance_wrappers", "parallel", "registration", "simulator")),
+    *(f"tests/wrappers/test_{name}.py" for name in ("best_response", "factory", "flatten", "subsample")),
+    *("tests/wrappers/test_vector_views.py", "tests/experiments/test_cli.py", "tests/experiments/integrations"),
+)
+ONE_SET_ONLY = ("packaging", "architecture", "docs", "readme")
 
 CHECK = """
 import importlib.util, json, sys
@@ -60,17 +75,22 @@ class Row:
 
     python: str
     pins: dict[str, str] = field(default_factory=dict)
+    fails: bool = False
 
 
+NEW = {"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}
 OLDEST = {"numpy": "1.26.0", "scipy": "1.12.0", "numba": "0.59.0", "gymnasium": "1.0.0", "pettingzoo": "1.24.3"}
+OLD_TOOLS = {"matplotlib": "3.8.0", "tyro": "0.9.1"}
 DEEP = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "torchrl": "0.14.1"}
 ROWS = (
-    Row(python="3.11", pins={"gymnasium": "1.4.0", "pettingzoo": "1.27.0", **DEEP}),
-    Row(python="3.12", pins={"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}),
-    Row(python="3.13", pins={"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}),
-    Row(python="3.11", pins={"gymnasium": "1.2.3", "pettingzoo": "1.27.0"}),
-    Row(python="3.11", pins={"gymnasium": "1.4.0", "pettingzoo": "1.26.1"}),
-    Row(python="3.11", pins=OLDEST),
+    Row(python="3.11", pins={**NEW, "numpy": "2.4.6", **DEEP}),
+    Row(python="3.12", pins=NEW),
+    Row(python="3.13", pins=NEW),
+    Row(python="3.11", pins={**NEW, "gymnasium": "1.2.3", **DEEP}),
+    Row(python="3.11", pins={**NEW, "pettingzoo": "1.26.1", **DEEP}),
+    Row(python="3.11", pins={**NEW, "numpy": "1.26.4"}),
+    Row(python="3.11", pins={**OLDEST, **OLD_TOOLS}),
+    Row(python="3.11", pins={**OLDEST, **OLD_TOOLS, "pettingzoo": "1.24.2"}, fails=True),
 )
 
 
@@ -81,7 +101,7 @@ def interpreter(version: str) -> str | None:
     return next((str(path) for path in found if path.is_file()), None)
 
 
-def run(row: Row, folder: Path) -> tuple[dict[str, str], str]:
+def run(row: Row, folder: Path, whole: bool) -> tuple[dict[str, str], str]:
     """(versions found, "works" or what failed) of one row."""
     python = interpreter(row.python)
     assert python is not None  # as the caller chooses
@@ -91,17 +111,29 @@ def run(row: Row, folder: Path) -> tuple[dict[str, str], str]:
         if not (venv / "bin" / "python").exists():
             _call([python, "-m", "venv", str(venv)])
         pip = [str(venv / "bin" / "pip"), "install", "--quiet"]
-        pins = [f"{name}=={version}" for name, version in row.pins.items()]
-        _call([*pip, *pins, *(name for name in COMMON if name not in row.pins)])
+        _call([*pip, str(ROOT), *TOOLS, *(f"{name}=={version}" for name, version in row.pins.items())])
         _call([*pip, "--no-deps", "--force-reinstall", str(ROOT)])
     except subprocess.CalledProcessError as error:
         return dict(row.pins), f"does not install: {_last_line(error.stderr)}"
-    call = [str(venv / "bin" / "python"), "-c", CHECK, json.dumps(SHOWN)]
-    done = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False)
+    here = str(venv / "bin" / "python")
+    done = subprocess.run(
+        [here, "-c", CHECK, json.dumps(SHOWN)], cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         return dict(row.pins), f"fails: {_last_line(done.stderr)}"
     found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
-    return json.loads(found.removeprefix("FOUND ")), "works"
+    return json.loads(found.removeprefix("FOUND ")), run_tests(here, whole)
+
+
+def run_tests(python: str, whole: bool) -> str:
+    """The outcome of the test suite in an environment, in words."""
+    chosen = ["tests", *(f"--ignore=tests/{name}" for name in ONE_SET_ONLY)] if whole else list(INTERFACES)
+    pytest = [python, "-B", "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider"]
+    done = subprocess.run([*pytest, *chosen], cwd=ROOT, capture_output=True, text=True, check=False)
+    print(done.stdout[-3000:], file=sys.stderr)
+    counts = {word: number for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout[-500:])}
+    said = ", ".join(f"{number} {word}" for word, number in counts.items())
+    return f"works: {said}" if done.returncode == 0 else f"fails: {said or _last_line(done.stdout + done.stderr)}"
 
 
 def _call(command: list[str]) -> None:
@@ -113,24 +145,29 @@ def _last_line(text: str) -> str:
     return lines[-1][:100] if lines else "no message"
 
 
-def main() -> None:
+def main() -> int:
     """Run the rows and print the table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the environments are made (and used again)")
     parser.add_argument("--rows", type=int, nargs="*", default=range(len(ROWS)), help="numbers of the rows to run")
+    parser.add_argument("--whole", action="store_true", help="run nearly the whole test suite in each environment")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    folder = arguments.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     print("| Python | " + " | ".join(SHOWN) + " | result |")
     print("|---" * (len(SHOWN) + 2) + "|")
+    surprises = 0
     for number in arguments.rows:
         row = ROWS[number]
         if interpreter(row.python) is None:
             print(f"row {number}: no Python {row.python} here", file=sys.stderr)
             continue
-        found, result = run(row, arguments.folder)
+        found, result = run(row, folder, arguments.whole)
+        surprises += result.startswith("works") == row.fails
         cells = [found.get(name, found.get(name.replace("_", "-"), "")) for name in SHOWN]
         print("| " + " | ".join([row.python, *cells, result]) + " |", flush=True)
+    return surprises
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

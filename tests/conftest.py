@@ -4,6 +4,7 @@
 `random_game: Callable[..., TabularGame]`.
 """
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,10 @@ from threadpoolctl import threadpool_limits
 from kofn.envs import TabularGame
 from kofn.envs.start_law import StartLaw
 from kofn.envs.warehouse_dispatch import game as warehouse
+
+OF_EXTRAS = {"torch": ["agents/deep"], "stable_baselines3": ["agents/deep", "wrappers/test_sb3_vec_env.py"]}
+collect_ignore = [path for name, paths in OF_EXTRAS.items() if importlib.util.find_spec(name) is None for path in paths]
+"""Tests that cannot be imported without an extra of kofn."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,11 +36,9 @@ run_one() {
     local library=$1 environment=$folder/$1 wanted
     wanted=$(recipe "$library") || return 1
     echo "== $library"
-    if [ ! -x "$environment/bin/python" ]; then
-        python3 -m venv "$environment"
-        # shellcheck disable=SC2086  # several packages; kofn comes along for what it depends on
-        "$environment/bin/pip" install --quiet "$torch" $wanted "$root" || return 1
-    fi
+    [ -x "$environment/bin/python" ] || python3 -m venv "$environment" || return 1
+    # shellcheck disable=SC2086  # several packages
+    "$environment/bin/pip" install --quiet "$torch" $wanted "$root" || return 1
     "$environment/bin/pip" install --quiet --no-deps --force-reinstall "$root" || return 1
     (cd "$folder" && "$environment/bin/python" "$root/examples/integrations/$(example "$library")") || return 1
     "$environment/bin/pip" freeze | grep -iE '^(torch|torchrl|ray|benchmarl|tianshou|agilerl|gymnasium|pettingzoo|numpy)=='
