@@ -1,13 +1,12 @@
 """What is logged beside the CSV files: TensorBoard by itself, Weights & Biases when asked for."""
 
-import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 from kofn.experiments import cli
 from kofn.experiments.plots.data import read_csv
-from kofn.experiments.tracking import trackers
 
 SMALL = ["--n-agents", "6", "--k", "2", "--max-cycles", "5", "--n-rollouts", "20"]
 SHORT = ["--alternation.n-rollouts", "40", "--alternation.horizon", "10", "--alternation.max-alternations", "1"]
@@ -49,18 +48,25 @@ def test_a_sweep_logs_every_cell_to_tensorboard():
     assert len(found["potential"]) >= int(row["n_proposals"])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="wandb is installed")
 @pytest.mark.parametrize("command", ["train", "sweep"])
-def test_track_without_wandb_says_how_to_get_it(command, capsys):
+def test_track_without_wandb_says_how_to_get_it(command, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it fails, installed or not
     assert cli.main([command, "formation", *SMALL, *SHORT, "--track", "project", "--folder", "run"]) == 2
     assert "--track needs Weights & Biases: pip install wandb" in capsys.readouterr().err
     assert not Path("run/history.csv").exists()
 
 
-def test_track_logs_to_wandb(tmp_path, monkeypatch):
+def test_track_logs_every_proposal_to_wandb(monkeypatch):
+    """Offline: the run's file holds the numbers of history.csv as JSON texts."""
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    for tracker in trackers(tmp_path, "cell", {"k": 2}, project="kofn-test", group="sweep"):
-        tracker.log({"potential": 1.5}, 1)
-        tracker.close()
-    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    command = ["train", "formation", "--learner", "paper", *SMALL, *SHORT, "--track", "kofn-test", "--folder", "run"]
+    assert cli.main(command) == 0
+    (path,) = Path("run").glob("wandb/offline-run-*/*.wandb")
+    content = path.read_bytes()
+    lines = read_csv(Path("run/history.csv"))
+    assert lines
+    assert all(line["proposed_potential"].encode() in content for line in lines)
+    assert content.count(b"proposed_potential") >= len(lines)
+    assert b"kofn-test" in content
