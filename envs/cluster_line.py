@@ -76,11 +76,12 @@ import numpy as np
 import numpy.typing as npt
 from pettingzoo import AECEnv
 
+from kofn.envs.aec import to_aec
 from kofn.envs.arrays import IntArray
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.normals import Float32Array, standard_normals
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import PopulationEnv, to_aec
+from kofn.envs.parallel import PopulationEnv
 from kofn.envs.registration import Defaults
 
 DEFAULTS = Defaults(n_agents=500, max_cycles=50, k=75, obs_modes=("box",))

@@ -69,6 +69,7 @@ import numpy as np
 from pettingzoo import AECEnv
 
 from kofn.envs import federated_optimization
+from kofn.envs.aec import to_aec
 from kofn.envs.anchored_clients import (
     N_BINS,
     AnchoredTask,
@@ -88,7 +89,7 @@ from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Labels
 from kofn.envs.observations import OBS_MODES, Observation, ObsMode
-from kofn.envs.parallel import PopulationEnv, to_aec
+from kofn.envs.parallel import PopulationEnv
 from kofn.envs.registration import Defaults
 from kofn.envs.simulator import Payment
 from kofn.envs.streams import Streams

@@ -72,10 +72,11 @@ from typing import Any
 
 from pettingzoo import AECEnv
 
+from kofn.envs.aec import to_aec
 from kofn.envs.averaging_game import AveragingGame
 from kofn.envs.federated_data import load_data
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import PopulationEnv, to_aec
+from kofn.envs.parallel import PopulationEnv
 from kofn.envs.registration import Defaults
 
 DEFAULTS = Defaults(n_agents=1000, max_cycles=30, k=20)

@@ -68,10 +68,11 @@ import numpy as np
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
+from kofn.envs.aec import to_aec
 from kofn.envs.arrays import FloatArray, IntArray, integer
 from kofn.envs.game import Labels, TabularGame
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv, to_aec
+from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
 from kofn.envs.registration import Defaults
 from kofn.envs.start_law import DirichletStart
 

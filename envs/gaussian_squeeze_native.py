@@ -66,12 +66,13 @@ from typing import Any
 import numpy as np
 from pettingzoo import AECEnv
 
+from kofn.envs.aec import to_aec
 from kofn.envs.aggregate import AggregateGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.model import Labels
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import PopulationEnv, to_aec
+from kofn.envs.parallel import PopulationEnv
 from kofn.envs.registration import Defaults
 from kofn.envs.start_law import DirichletStart
 

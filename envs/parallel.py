@@ -8,16 +8,16 @@ of them.
 from collections.abc import Mapping
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils.conversions import parallel_to_aec
+from pettingzoo import ParallelEnv
 
 from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.finite import make_population
 from kofn.envs.interface import GlobalObserver, LocalObserver, OpenGame, Simulator
+from kofn.envs.limit import Limit
 from kofn.envs.model import Game
 from kofn.envs.observations import Observation, ObsMode, Space, Summary
 from kofn.envs.render import RenderMode
@@ -53,6 +53,7 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         TypeError, ValueError: an argument of the wrong type or out of range.
     """
 
+    k = Limit(given=False)
     # PettingZoo declares `metadata` on the instance; __init__ gives each environment a copy of its own.
     metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["human", "rgb_array", "ansi"],
@@ -289,8 +290,3 @@ def _integers(values: tuple[int, ...]) -> IntArray:
             pass
     plain = all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds)
     return np.asarray(values if plain else -1)
-
-
-def to_aec(env: ParallelEnv[str, Observation, int]) -> AECEnv[str, Observation, int | None]:
-    """The environment in the AEC API, in which agents act one after another."""
-    return parallel_to_aec(cast("ParallelEnv[str, Observation, int | None]", env))

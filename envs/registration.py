@@ -120,4 +120,7 @@ def register_all() -> None:
             pettingzoo.register("parallel", game_id(name), "kofn.wrappers.factory:make_parallel", kwargs=options)
             pettingzoo.register("aec", game_id(name), "kofn.wrappers.factory:make_aec", kwargs=options)
     for view, entry_point in VIEWS.items():
-        gymnasium.register(id=view, entry_point=entry_point, vector_entry_point=VECTOR_VIEWS.get(view))
+        # Bare, without Gymnasium's own guards: views check themselves, and a k set on a guard would be lost.
+        bare = {"order_enforce": False, "disable_env_checker": True}
+        vector = VECTOR_VIEWS.get(view)
+        gymnasium.register(id=view, entry_point=entry_point, vector_entry_point=vector, **bare)

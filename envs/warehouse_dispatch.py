@@ -58,10 +58,11 @@ from typing import Any
 import numpy as np
 from pettingzoo import AECEnv
 
+from kofn.envs.aec import to_aec
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.game import Labels, TabularGame
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import PopulationEnv, to_aec
+from kofn.envs.parallel import PopulationEnv
 from kofn.envs.registration import Defaults
 from kofn.envs.start_law import DirichletStart
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
 from kofn.envs.arrays import integer, one_of
+from kofn.envs.limit import Limit
 from kofn.envs.model import Game
 from kofn.envs.observations import GlobalEncoding, Observation, ObsMode, Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
@@ -53,6 +54,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
     """
 
     metadata = METADATA
+    k = Limit()
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
         sampler: Sampler | str = "uniform",
     ) -> None:
         self._view = View(game, n_agents, k, max_cycles, render_mode, sampler)
+        self.k = self._view.k
         self.render_mode = render_mode
         self.game = self._view.game
         self.local_policy = as_local_policy(local_policy, self.game)
@@ -143,6 +146,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
     """
 
     metadata = METADATA
+    k = Limit()
 
     def __init__(  # noqa: PLR0913  # a view names everything it holds fixed
         self,
@@ -161,6 +165,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         if k is None:
             k = policy_k(global_policy)
         self._view = View(game, n_agents, k, max_cycles, render_mode, sampler)
+        self.k = self._view.k
         self.render_mode = render_mode
         self.game = self._view.game
         self.global_policy = as_global_policy(global_policy, self.game, self._view.k)

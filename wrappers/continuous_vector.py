@@ -33,6 +33,7 @@ from kofn.envs.arrays import FloatArray, IntArray, first_index, integer, one_of
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.continuous_observations import ContinuousGlobalEncoding, ContinuousLocalEncoding
 from kofn.envs.continuous_simulator import ContinuousSimulator
+from kofn.envs.limit import Limit
 from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy, UniformLinePolicy
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Space
@@ -54,6 +55,7 @@ class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
         "render_modes": [],
     }
     render_mode = None
+    k = Limit()
 
     def __init__(
         self,

@@ -5,9 +5,9 @@ from typing import Any
 
 from pettingzoo import AECEnv, ParallelEnv
 
+from kofn.envs.aec import to_aec
 from kofn.envs.arrays import one_of
 from kofn.envs.observations import SUMMARIES, Observation, Summary
-from kofn.envs.parallel import to_aec
 from kofn.envs.registration import game_module
 from kofn.wrappers.samplers import Sampler
 from kofn.wrappers.subsample import SubsampleObservation

@@ -35,6 +35,7 @@ from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from kofn.envs.arrays import IntArray, integer
 from kofn.envs.game import TabularGame
+from kofn.envs.limit import Limit
 from kofn.envs.observations import Observation, Space
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -57,6 +58,8 @@ class Homogenize(BaseParallelWrapper[str, Observation, int]):
         TypeError: `env` holds no PopulationEnv, or a no-op that is no integer.
         ValueError: another `obs_mode`, a no-op that is no action, or an environment homogenized already.
     """
+
+    k = Limit(given=False)
 
     def __init__(self, env: ParallelEnv[str, Observation, int], no_op: tuple[int, int] | None = None) -> None:
         population = env.unwrapped if isinstance(env, ParallelEnv) else env

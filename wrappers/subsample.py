@@ -18,6 +18,7 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from kofn.envs.arrays import integer
+from kofn.envs.limit import Limit
 from kofn.envs.observations import Observation, Space, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
 from kofn.envs.streams import Seed, Streams
@@ -46,6 +47,8 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
             states, or an environment that is limited already.
     """
 
+    k = Limit()
+
     def __init__(
         self,
         env: ParallelEnv[str, Observation, int],
@@ -61,25 +64,13 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         if limit is not None:
             raise ValueError(f"env already limits the global agent to k={limit} agents; wrap the unlimited environment")
         super().__init__(env)
-        self._k = _sample_size(k, population.n_agents)
+        self.k = _sample_size(k, population.n_agents)
         self.sampler = as_sampler(sampler)
         check_sampler(self.sampler, population.game)
         self.population = population
         self.global_encoding = population.global_observer(self.k, summary)
         self._space = self.global_encoding.space()
         self._sampling: np.random.Generator | None = None
-
-    @property
-    def k(self) -> int:
-        """Number of agents seen."""
-        return self._k
-
-    @k.setter
-    def k(self, value: Any) -> None:
-        raise AttributeError(
-            f"k cannot change, as spaces and policies depend on it: it is {self._k}, and {value!r} was asked for; "
-            "wrap the unlimited environment anew: SubsampleObservation(env.env, k=...)"
-        )
 
     def observation_space(self, agent: str) -> Space:
         """The agent's own space object (always the same one)."""

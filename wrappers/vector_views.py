@@ -30,6 +30,7 @@ import numpy.typing as npt
 from gymnasium.vector.utils import batch_space
 
 from kofn.envs.arrays import integer, one_of
+from kofn.envs.limit import Limit
 from kofn.envs.model import Game
 from kofn.envs.observations import Observation, ObsMode
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
@@ -58,6 +59,8 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
     Raises:
         ValueError: a sampler that needs individuals, or an unknown mode.
     """
+
+    k = Limit()
 
     def __init__(self, view: View, side: Side, num_envs: int, autoreset_mode: Any) -> None:
         if not draws_from_counts(view.sampler):

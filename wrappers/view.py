@@ -3,6 +3,7 @@
 from typing import Any
 
 from kofn.envs.arrays import IntArray, integer, one_of
+from kofn.envs.limit import Limit
 from kofn.envs.model import Game
 from kofn.envs.registration import as_game, default_sizes
 from kofn.envs.render import Renderer, RenderMode, Scene
@@ -29,6 +30,8 @@ class View:
     Raises:
         TypeError, ValueError: an argument of the wrong type or out of range.
     """
+
+    k = Limit()
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 from pettingzoo import ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
+from kofn.envs.limit import Limit
 from kofn.envs.observations import Observation
 from kofn.envs.parallel import GLOBAL_AGENT, Info
 
@@ -30,6 +31,8 @@ class SteadyInfos(BaseParallelWrapper[str, Observation, int]):
         env: a parallel environment of ours, possibly wrapped.
         numbers: the entries of `infos["global_0"]` to be told at every step.
     """
+
+    k = Limit(given=False)
 
     def __init__(self, env: ParallelEnv[str, Observation, int], numbers: Sequence[str] = NUMBERS) -> None:
         super().__init__(env)

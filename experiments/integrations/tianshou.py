@@ -18,9 +18,9 @@ import gymnasium
 import numpy as np
 from pettingzoo import ParallelEnv
 
+from kofn.envs.aec import to_aec
 from kofn.envs.arrays import integer
 from kofn.envs.observations import Observation
-from kofn.envs.parallel import to_aec
 from kofn.envs.streams import Seed, seed_sequence
 from kofn.experiments.integrations.requirements import not_installed
 from kofn.wrappers import homogenize

@@ -11,6 +11,7 @@ from itertools import product
 from math import comb, prod
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pettingzoo
 import pytest
@@ -21,7 +22,9 @@ from scipy.stats import chi2, chisquare
 from kofn.envs import FixedStart, PopulationEnv, TabularGame
 from kofn.envs.observations import OBS_MODES
 from kofn.envs.warehouse_dispatch import env as aec_env
-from kofn.wrappers import DistanceWeighted, GlobalBestResponse, SubsampleObservation, Uniform
+from kofn.experiments.integrations.steady_infos import SteadyInfos
+from kofn.wrappers import DistanceWeighted, GlobalBestResponse, SubsampleObservation, Uniform, homogenize
+from kofn.wrappers.factory import make_aec, make_parallel
 from kofn.wrappers.samplers import ring_distances
 
 MakeGame = Callable[..., TabularGame]
@@ -367,7 +370,7 @@ def test_a_limited_environment_cannot_be_limited_again(game: TabularGame) -> Non
     [
         (lambda: 3, "int"),
         (lambda: None, "NoneType"),
-        (lambda: aec_env(n_agents=3), "OrderEnforcingWrapper"),
+        (lambda: aec_env(n_agents=3), "AecPopulation"),
         (lambda: GlobalBestResponse("warehouse_dispatch", n_agents=3), "GlobalBestResponse"),
         (pettingzoo.ParallelEnv, "ParallelEnv"),
     ],
@@ -457,11 +460,31 @@ def test_uniform_is_the_default(warehouse3: TabularGame) -> None:
         SubsampleObservation(PopulationEnv(warehouse3, 9), 3, sampler="nearest")
 
 
+SIZES: dict[str, Any] = {"game": "warehouse_dispatch", "n_agents": 6, "k": 2}
+LIMITED: dict[str, Callable[[], Any]] = {
+    "limited": lambda: make_parallel(**SIZES),
+    "homogenized": lambda: homogenize(make_parallel(**SIZES)),
+    "for other libraries": lambda: SteadyInfos(make_parallel(**SIZES)),
+    "AEC": lambda: make_aec(**SIZES),
+    "view": lambda: gymnasium.make("kofn.envs:kofn/GlobalBestResponse-v0", **SIZES),
+    "vector view": lambda: gymnasium.make_vec("kofn.envs:kofn/GlobalBestResponse-v0", num_envs=2, **SIZES),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_k_cannot_change_on_any_wrapper_nor_inside(name: str) -> None:
+    env = LIMITED[name]()
+    env.reset(seed=0)
+    for one in (env, env.unwrapped):
+        with pytest.raises(AttributeError, match=r"k cannot change, .*4 was asked for; make the environment anew"):
+            one.k = 4
+
+
 def test_k_cannot_change_on_the_fly(warehouse3: TabularGame) -> None:
     env = SubsampleObservation(PopulationEnv(warehouse3, 6), k=2)
     env.reset(seed=0)
-    with pytest.raises(AttributeError, match=r"k cannot change, .* it is 2, and 4 was asked for; wrap the unlimited"):
-        env.k = 4  # type: ignore[misc]  # what is tested
+    with pytest.raises(AttributeError, match=r"k cannot change, .* it is 2, and 4 was asked for"):
+        env.k = 4
     again = SubsampleObservation(env.env, k=4)
     assert (env.k, again.k) == (2, 4)
     assert len(again.reset(seed=0)[1]["global_0"]["sampled_agents"]) == 4
