@@ -1,16 +1,22 @@
-"""How much does seeing more agents help? Train at several k and several seeds, and print returns with intervals.
+"""How much does seeing more agents help? A sweep over k and seeds, with intervals over seeds.
+
+Every finished cell is on disk at once: a sweep that was stopped goes on when the same command is given again.
 
 Run it: `python examples/sweep_k.py --ks 1 2 5 10 --seeds 3`
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import tyro
 
-from kofn.agents import AlternatingMARL, evaluate
+from kofn.experiments.config import TrainConfig
+from kofn.experiments.plots.data import read_csv, series
+from kofn.experiments.report import in_words
+from kofn.experiments.sweeps.executors import backend_executor
+from kofn.experiments.sweeps.grid import grid
+from kofn.experiments.sweeps.sweep import sweep
 from kofn.experiments.tables import text_table
-from kofn.wrappers.factory import make_parallel
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,11 @@ class Config:
         game: registered game of tables.
         ks: numbers of local agents seen.
         n_agents: number of local agents.
-        seeds: trainings per k.
-        n_rollouts: rollouts of every evaluation, on random numbers that all k share.
+        seeds: trainings per k; those with the same seed are evaluated on the same random numbers.
+        n_rollouts: rollouts of every evaluation.
+        learner: "paper" or "observation_aware" (takes longer, and reaches more).
+        folder: where cells and tables go.
+        workers: processes; omitted: one per core.
     """
 
     game: str = "warehouse_dispatch"
@@ -30,23 +39,23 @@ class Config:
     n_agents: int = 1000
     seeds: int = 3
     n_rollouts: int = 500
-
-
-def train_and_evaluate(config: Config, k: int, seed: int) -> float:
-    """Mean discounted return of one training."""
-    env = make_parallel(game=config.game, n_agents=config.n_agents, k=k)
-    model = AlternatingMARL(env, seed=seed)
-    model.learn()
-    pair = model.global_policy, model.local_policy
-    return evaluate(env.game, *pair, config.n_agents, n_rollouts=config.n_rollouts, seed=[seed, 1]).mean
+    learner: str = "paper"
+    folder: Path = Path("runs/sweep_k")
+    workers: int | None = None
 
 
 def main(config: Config) -> dict[int, float]:
     """Print a table; returns the mean return of every k."""
-    returns = {k: [train_and_evaluate(config, k, seed) for seed in range(config.seeds)] for k in config.ks}
-    rows = [[str(k), f"{np.mean(found):.2f}", f"{min(found):.2f} .. {max(found):.2f}"] for k, found in returns.items()]
-    print(text_table(["k", "mean return", f"range over {config.seeds} seeds"], rows))
-    return {k: float(np.mean(found)) for k, found in returns.items()}
+    base = TrainConfig(game=config.game, learner=config.learner, n_agents=config.n_agents, n_rollouts=config.n_rollouts)
+    tasks = grid(base, {"k": config.ks, "seed": range(config.seeds)})
+    workers = backend_executor("local", n_workers=config.workers)  # or any concurrent.futures.Executor
+    result = sweep(tasks, workers, folder=config.folder, resume=True, progress_bar=True)
+    assert not result.failures, result.failures
+    (returns,) = series(read_csv(config.folder / "results.csv"), "return")
+    found = dict(zip(returns.ks, returns.intervals("mean"), strict=True))
+    print(text_table(["k", "mean return, 95% interval"], [[str(k), in_words(one)] for k, one in found.items()]))
+    print(f"kofn plot {config.folder} draws the figures, kofn report {config.folder} writes a page")
+    return {k: one.estimate for k, one in found.items()}
 
 
 if __name__ == "__main__":

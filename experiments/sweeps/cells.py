@@ -14,6 +14,7 @@ from kofn.agents import AlternatingResult
 from kofn.envs.streams import child
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.sweeps.threads import threads_in_use, use_one_thread
+from kofn.experiments.sweeps.warm_up import warm_up
 from kofn.experiments.train import (
     ACCURACY_STREAM,
     TRAJECTORY_STREAM,
@@ -47,6 +48,7 @@ class CellOutcome:
 
 def run_cell(config: TrainConfig) -> CellOutcome:
     """Train, evaluate and measure one configuration."""
+    warm_up(config.learner)
     began, began_cpu = time.perf_counter(), time.process_time()
     model = build_model(config)
     result = outcome_of(model.learn())

@@ -33,7 +33,7 @@ SMALL = {
         "max_alternations": 1,
     },
     "quickstart": {"n_agents": 20, "k": 1, "more_agents": 50, "n_rollouts": 20},
-    "sweep_k": {"game": "formation", "ks": (1, 2), "n_agents": 6, "seeds": 1, "n_rollouts": 20},
+    "sweep_k": {"game": "formation", "ks": (1, 2), "n_agents": 6, "seeds": 1, "n_rollouts": 20, "workers": 1},
     "train_alternating": {"game": "formation", "n_agents": 6, "k": 2, "max_alternations": 2},
     "train_sb3": {"n_agents": 3, "k": 2, "max_cycles": 10, "num_envs": 2, "timesteps": 160, "episodes": 1},
     "train_torchrl": {
