@@ -24,7 +24,6 @@ from kofn.agents.global_response.g_learn_theory import GLearnTheory
 from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
 from kofn.agents.global_response.linear_g_learn import LinearGLearnConfig, LinearGLearnResult, linear_g_learn
 from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
-from kofn.agents.global_response.linear_rollouts import evaluate_dispatcher
 from kofn.agents.global_response.observation_aware.config import ObservationAwareConfig
 from kofn.agents.global_response.observation_aware.learner import ObservationAwareResult, observation_aware
 from kofn.agents.joint_control.central_planner import CentralisedBound, centralised_local_bound
@@ -96,7 +95,6 @@ __all__ = [
     "collect_transitions",
     "estimate_game",
     "evaluate",
-    "evaluate_dispatcher",
     "evaluate_mfq",
     "evaluate_nonstationary",
     "evaluate_sampled",

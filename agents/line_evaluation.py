@@ -1,19 +1,22 @@
 r"""Monte Carlo value of a pair of policies of a continuous game, deployed with n agents.
 
 As `kofn.agents.evaluation`, agent by agent: the cost grows with n, some fifty nanoseconds per agent and step. At each
-step the global agent sees the bins of k distinct agents drawn afresh. Equal seeds give common random numbers: the same
-starts, noise and samples for every pair.
+step the global agent sees k distinct agents drawn afresh: how many are in each bin, or, where it is linear in features
+of their places (`LinearGlobalPolicy`), every one. Equal seeds give common random numbers: the same starts, noise and
+samples for every pair.
 """
 
 import numpy as np
 
 from kofn.agents.evaluation import Evaluation
+from kofn.agents.global_response.linear_rollouts import look
 from kofn.agents.line_table import TabulatedLocalPolicy
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.continuous_simulator import ContinuousSimulator
 from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy, MlpLocalPolicy
-from kofn.envs.population import MAX_AGENTS, sample_without_replacement
+from kofn.envs.observations import Summary
+from kofn.envs.population import MAX_AGENTS
 from kofn.envs.streams import Seed, Streams
 
 MAX_INDIVIDUALS = 200_000
@@ -77,8 +80,10 @@ def _rollouts(
     simulator.reset(streams)
     returns = np.zeros(simulator.n_populations)
     rng = None if deterministic else streams.policy
+    features = getattr(global_policy, "features", None)
+    summary: Summary = features.summary if features is not None else "histogram"
     for t in range(horizon):
-        seen = sample_without_replacement(streams.sampling, simulator.counts(), global_policy.k)
+        seen = look(simulator, global_policy.k, summary, streams.sampling)
         a_g = global_policy.act(simulator.global_states, seen, rng)
         a_l = local_policy.act(simulator.local_states, simulator.global_states[:, None], rng)
         returns += simulator.game.discount**t * simulator.step(a_g, a_l).team_reward

@@ -26,43 +26,36 @@ from typing import Any
 
 import numpy as np
 
-from kofn.agents import Evaluation, LinearGLearnResult, ProductFeatures, evaluate_dispatcher, linear_g_learn
+from kofn.agents import Evaluation, LinearGLearnResult, ProductFeatures, linear_g_learn
 from kofn.agents.global_response.linear_rollouts import Dispatcher
+from kofn.agents.line_evaluation import evaluate_line
 from kofn.envs.arrays import IntArray
 from kofn.envs.cluster_line import DEFAULTS, game
+from kofn.envs.cluster_line_conventions import Chase
 
+HORIZON = 50
 CASES = ((1, 1), (1, 100), (10, 10), (10, 100), (75, 75), (75, 300))
 """(k, N)."""
 
 
-class Chase:
-    """Robots step towards the beacon when it is more than 0.1 away."""
-
-    def act(self, local_states: Any, global_states: Any, _rng: Any = None) -> IntArray:
-        """Actions [population, agent]."""
-        away = global_states - local_states
-        return np.where(away > 0.1, 1, np.where(away < -0.1, 2, 0)).astype(np.int64)
-
-
 class Mode:
-    """Heads for the mode of every sample; with `keep` for that of the first one only (one batch of rollouts)."""
+    """Heads for the mode of every sample; with `keep` for that of an episode's first one only."""
 
     def __init__(self, k: int, *, keep: bool) -> None:
-        self.k, self.keep = k, keep
-        self.chosen: IntArray | None = None
+        self.k, self.keep, self.n_calls = k, keep, 0
 
     def act(self, _global_states: Any, seen: Any, _rng: Any = None) -> IntArray:
-        """Actions [population]."""
-        if self.chosen is None or not self.keep:
+        """Actions [population]; batches of episodes come one after another."""
+        if not self.keep or self.n_calls % HORIZON == 0:
             self.chosen = np.asarray(seen.argmax(axis=1))
+        self.n_calls += 1
         return self.chosen
 
 
 def play(dispatcher: Dispatcher, n_rollouts: int) -> Evaluation:
     """Returns in the deployed game."""
-    return evaluate_dispatcher(
-        game(), dispatcher, Chase(), DEFAULTS.n_agents, horizon=50, n_rollouts=n_rollouts, seed=0
-    )
+    sizes = {"horizon": HORIZON, "n_rollouts": n_rollouts}
+    return evaluate_line(game(), dispatcher, Chase(), DEFAULTS.n_agents, seed=0, **sizes)
 
 
 def learn(k: int, n_agents: int, seed: int) -> LinearGLearnResult:

@@ -69,6 +69,25 @@ class UniformLinePolicy:
         return rng.integers(self.n_actions, size=shape) if rng is not None else np.zeros(shape, dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class UniformLineGlobalPolicy:
+    """Uniform actions of the global agent; without a generator the first action.
+
+    Args:
+        n_actions: |A_g|.
+        k: agents seen, which it does not heed.
+    """
+
+    n_actions: int
+    k: int = 1
+
+    def act(self, global_states: Float32Array, counts: IntArray, rng: np.random.Generator | None = None) -> IntArray:
+        """See `LineGlobalPolicy`."""
+        del counts
+        shape = np.shape(global_states)
+        return rng.integers(self.n_actions, size=shape) if rng is not None else np.zeros(shape, dtype=np.int64)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MlpGlobalPolicy:
     """A network over [s_g, shares per bin] or, without s_g, over the shares alone (as the authors' code has it).

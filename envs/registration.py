@@ -49,12 +49,12 @@ GAMES: dict[str, int] = {
 """Names of the registered games and the version of each; the module of a game is `kofn.envs.<name>`."""
 
 VIEWS = {
-    "kofn/GlobalBestResponse-v0": "kofn.wrappers.best_response:GlobalBestResponse",
-    "kofn/LocalBestResponse-v0": "kofn.wrappers.best_response:LocalBestResponse",
+    "kofn/GlobalBestResponse-v0": "kofn.wrappers.continuous_best_response:global_best_response",
+    "kofn/LocalBestResponse-v0": "kofn.wrappers.continuous_best_response:local_best_response",
     "kofn/ReplicaChain-v0": "kofn.wrappers.replica_chain:ReplicaChain",
     "kofn/HistogramChain-v0": "kofn.wrappers.histogram_chain:HistogramChain",
 }
-"""Single-agent views registered with Gymnasium."""
+"""Single-agent views registered with Gymnasium; the first two also of games with continuous states."""
 
 VECTOR_VIEWS = {
     "kofn/GlobalBestResponse-v0": "kofn.wrappers.vector_views:global_best_response_vec",

@@ -18,6 +18,7 @@ from kofn.experiments.report_page import PAGE
 from kofn.experiments.statistics import Interval, aggregate, paired_difference, probability_of_improvement
 from kofn.experiments.sweeps.folder import read_cells, read_sweep
 from kofn.experiments.sweeps.grid import flat, varied_fields
+from kofn.experiments.train_continuous import NAME_FILE
 
 REPORT_FILE = "report.html"
 
@@ -80,10 +81,12 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
     yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
     seed = content["seed"]["entropy"]
+    name = folder / NAME_FILE
+    game = name.read_text(encoding="utf-8").strip() if name.exists() else "GAME"
     yield (
         "How to reproduce",
-        f"<p>With kofn {version('kofn')}, <code>kofn train GAME --k {content['k']} --n-agents {content['n_agents']} "
-        f"--seed {seed}</code> and the settings above writes the same files.</p>",
+        f"<p>With kofn {version('kofn')}, <code>kofn train {html.escape(game)} --k {content['k']} "
+        f"--n-agents {content['n_agents']} --seed {seed}</code> and the settings above writes the same files.</p>",
     )
 
 

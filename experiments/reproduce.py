@@ -4,7 +4,7 @@
 |---|---|---|
 | figure6 | warehouse dispatch at Table 3's size, k = 1 .. 30, 15 seeds | return and training time against k |
 | figure7 | the same cells | zone heatmaps of one episode per k; mode accuracy against k |
-| continuous | cluster line (n = 500, 50 steps), k = 1 .. 75 | return and mode accuracy against k |
+| continuous | cluster line (n = 500, 50 steps), k = 1 .. 75 | return and mode accuracy against k; heatmaps of places |
 
 What is finished is kept: running the command again goes on, and figure6 and figure7 share their cells. `--quick` runs
 three k and two seeds, with fewer rollouts.
@@ -19,6 +19,7 @@ from kofn.envs.arrays import known_name
 from kofn.envs.registration import registered_game
 from kofn.experiments.config import LEARNERS, ReproduceConfig, TrainConfig
 from kofn.experiments.plots.against_k import accuracy_figure, continuous_figure, return_figure
+from kofn.experiments.plots.data import distinct
 from kofn.experiments.plots.episodes import heatmap_figure
 from kofn.experiments.plots.redraw import FIGURES, read_tables
 from kofn.experiments.plots.save import save_in_formats
@@ -117,14 +118,19 @@ def draw_figure7(folder: Path) -> list[Path]:
 
 
 def draw_continuous(folder: Path) -> list[Path]:
-    """Return and mode accuracy against k, with the authors' trainings and published figures."""
+    """Return and mode accuracy against k beside the authors' returns, and heatmaps per k of every learner."""
+    tables, game = read_tables(folder), registered_game("cluster_line")
     points = [
         found for found in (authors_returns("cluster_line"), authors_published("cluster_line")) if found is not None
     ]
     title = "Cluster line, n = 500, 50 steps (the paper's continuous game)"
-    return save_in_formats(
-        continuous_figure(read_tables(folder).results, title, points), folder / FIGURES, "continuous"
-    )
+    written = save_in_formats(continuous_figure(tables.results, title, points), folder / FIGURES, "continuous")
+    for learner in distinct(tables.results, "learner"):
+        rows = [row for row in tables.results if row["learner"] == learner]
+        heatmap = heatmap_figure(rows, tables.episodes, game, "Cluster line, n = 500")
+        assert heatmap is not None  # its cells record episodes
+        written += save_in_formats(heatmap, folder / FIGURES, f"continuous_heatmaps_{learner}")
+    return written
 
 
 Plan = tuple[str, Callable[..., list[TrainConfig]], Callable[[Path], list[Path]]]

@@ -1,5 +1,6 @@
 """Single-agent views: the game as one side sees it while the other side's policy is fixed.
 
+Those of games with continuous states are in `kofn.wrappers.continuous_best_response`; Gymnasium's ids make either.
 Both views are Gymnasium environments on the lumped simulator, so that their cost does not depend on the number of
 agents (a `sampler` that asks for individuals keeps them one by one, see `kofn.wrappers.samplers`). Rewards are the team
 reward r(s_t, a_t); `discount` is the game's and must be handed to the learner.
@@ -20,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from kofn.envs.arrays import integer, one_of
+from kofn.envs.arrays import integer
 from kofn.envs.limit import Limit
 from kofn.envs.model import Game
 from kofn.envs.observations import GlobalEncoding, Observation, ObsMode, Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.render import RenderMode
-from kofn.wrappers.deviations import Deviation, Fleet, TaggedAgent
+from kofn.wrappers.deviations import Deviation, Fleet, TaggedAgent, check_notions
 from kofn.wrappers.sampled_population import SampledPopulation
 from kofn.wrappers.samplers import Sampler
 from kofn.wrappers.view import METADATA, View, reward_parts
@@ -126,7 +127,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
 
     `deviation="tagged"`: the learner is one agent, sees [s_l, s_g] in `obs_mode` and acts a_l; the others keep
     `local_policy`. `deviation="shared"`: the learner is the whole fleet, sees s_g and picks an action per local state.
-    `info["others"]` says what the other agents do. Reward: the whole team's r(s_t, a_t).
+    `info["others"]` says what the other agents do. Reward: the whole team's r(s_t, a_t), or a tagged agent's own r_l.
 
     Args:
         game: a TabularGame, a GenerativeGame or the name of a registered game.
@@ -136,6 +137,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         global_policy: GlobalPolicy, table [s_g, histogram(, a_g)], or "uniform" or "keep".
         local_policy: what the others do when one agent deviates; LocalPolicy, table, or "uniform" or "stay".
         deviation: "tagged" or "shared" (see `kofn.wrappers.deviations`).
+        reward: "team" or, of a tagged agent, "own".
         max_cycles: horizon; omitted: the registered game's default, otherwise 100.
         obs_mode: "box", "discrete" or "multidiscrete".
         render_mode: None, "human", "rgb_array" or "ansi".
@@ -157,6 +159,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         global_policy: GlobalPolicy | str | npt.ArrayLike = "keep",
         local_policy: LocalPolicy | str | npt.ArrayLike = "uniform",
         deviation: Literal["tagged", "shared"] = "tagged",
+        reward: Literal["team", "own"] = "team",
         max_cycles: int | None = None,
         obs_mode: ObsMode = "box",
         render_mode: RenderMode | None = None,
@@ -169,7 +172,8 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         self.render_mode = render_mode
         self.game = self._view.game
         self.global_policy = as_global_policy(global_policy, self.game, self._view.k)
-        self.deviation = one_of("deviation", deviation, ("tagged", "shared"))
+        check_notions(deviation, reward)
+        self.deviation, self.reward = deviation, reward
         others = as_local_policy(local_policy, self.game)
         self._side: Deviation
         if self.deviation == "tagged":
@@ -206,7 +210,8 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         self._sample()
         truncated = self._view.tick()
         infos = {"others": self._side.others, **reward_parts(payment)}
-        return self._side.observe(), float(payment.team_reward[0]), False, truncated, infos
+        paid = float(payment.team_reward[0]) if self.reward == "team" else self._side.own_reward
+        return self._side.observe(), paid, False, truncated, infos
 
     def _sample(self) -> None:
         """Draw the agents that the global agent sees next."""

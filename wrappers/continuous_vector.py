@@ -34,11 +34,17 @@ from kofn.envs.continuous import ContinuousGame
 from kofn.envs.continuous_observations import ContinuousGlobalEncoding, ContinuousLocalEncoding
 from kofn.envs.continuous_simulator import ContinuousSimulator
 from kofn.envs.limit import Limit
-from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy, UniformLinePolicy
+from kofn.envs.line_policies import (
+    LineGlobalPolicy,
+    LineLocalPolicy,
+    UniformLineGlobalPolicy,
+    UniformLinePolicy,
+)
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Space
 from kofn.envs.population import sample_without_replacement
 from kofn.envs.registration import default_sizes, registered_game
+from kofn.envs.simulator import Payment
 from kofn.envs.streams import Seed, Streams
 from kofn.wrappers.view import DEFAULT_MAX_CYCLES
 
@@ -48,7 +54,7 @@ Step = tuple[Float32Array, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.boo
 
 
 class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
-    """What both views share: sizes, the simulator, the clock; `_observe` and `_play` are a view's own."""
+    """What both views share: sizes, the simulator, the clock; `observe` and `play` are a view's own."""
 
     metadata: dict[str, Any] = {  # noqa: RUF012  # as gymnasium declares it
         "autoreset_mode": AutoresetMode.SAME_STEP,
@@ -56,6 +62,8 @@ class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
     }
     render_mode = None
     k = Limit()
+    payment: Payment
+    _seen: IntArray | None = None
 
     def __init__(
         self,
@@ -102,11 +110,12 @@ class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
         del options
         if seed is not None or self._streams is None:
             self._streams = Streams.from_seed(seed)
-        self._begin()
-        return self._observe(), {}
+        self.begin()
+        return self.observe(), {}
 
-    def _begin(self) -> None:
-        self.timestep = 0
+    def begin(self) -> None:
+        """Draw new starts."""
+        self.timestep, self._seen = 0, None
         self.simulator.reset(self.streams)
 
     def step(self, actions: IntArray) -> Step:
@@ -117,24 +126,33 @@ class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
             TypeError, ValueError: actions of the wrong type, shape or range.
         """
         streams = self.streams
-        rewards = self._play(checked_actions(actions, self.num_envs, self._n_actions), streams)
+        rewards = self.play(checked_actions(actions, self.num_envs, self._n_actions), streams)
         self.timestep += 1
         ended = np.full(self.num_envs, self.timestep >= self.max_cycles)
-        observations, infos = self._observe(), {}
+        observations, infos = self.observe(), {}
         if self.timestep >= self.max_cycles:
             infos = {"final_obs": observations, "_final_obs": ended}
-            self._begin()
-            observations = self._observe()
+            self.begin()
+            observations = self.observe()
         return observations, rewards, np.zeros(self.num_envs, dtype=np.bool_), ended, infos
 
-    def _sample(self) -> IntArray:
-        """Bins of k agents of each population drawn afresh, int64 [population, bin]."""
-        return sample_without_replacement(self.streams.sampling, self.simulator.counts(), self.k)
+    def look(self) -> IntArray:
+        """Bins of the k agents of each population seen at this step, int64 [population, bin]; drawn once."""
+        if self._seen is None:
+            self._seen = sample_without_replacement(self.streams.sampling, self.simulator.counts(), self.k)
+        return self._seen
 
-    def _observe(self) -> Float32Array:
+    def _move(self, global_actions: IntArray, local_actions: IntArray) -> Payment:
+        """Pay and move everybody; what was seen is past."""
+        self.payment, self._seen = self.simulator.step(global_actions, local_actions), None
+        return self.payment
+
+    def observe(self) -> Float32Array:
+        """What every environment sees, float32 [environment, entry]."""
         raise NotImplementedError
 
-    def _play(self, actions: IntArray, streams: Streams) -> FloatArray:
+    def play(self, actions: IntArray, streams: Streams) -> FloatArray:
+        """Move once by checked actions; what every environment is paid, float [environment]. Sets `payment`."""
         raise NotImplementedError
 
 
@@ -175,14 +193,16 @@ class ContinuousGlobalVector(_ContinuousVector):
         self._encoding = ContinuousGlobalEncoding(self.game.global_bounds, edges, self.k, "histogram", seen)
         self._declare(self.n_populations, self._encoding.space(), self.game.n_global_actions)
 
-    def _observe(self) -> Float32Array:
-        return self._encoding.observe_counts(self.simulator.global_states, self._sample())
+    def observe(self) -> Float32Array:
+        """[s_g, shares of k agents drawn afresh per bin]."""
+        return self._encoding.observe_counts(self.simulator.global_states, self.look())
 
-    def _play(self, actions: IntArray, streams: Streams) -> FloatArray:
+    def play(self, actions: IntArray, streams: Streams) -> FloatArray:
+        """The global actions, the local agents following their policy."""
         rng = None if self.deterministic else streams.policy
         simulator = self.simulator
         moves = self.local_policy.act(simulator.local_states, simulator.global_states[:, None], rng)
-        return simulator.step(actions, moves).team_reward
+        return self._move(actions, moves).team_reward
 
 
 class ContinuousLocalVector(_ContinuousVector):
@@ -191,7 +211,8 @@ class ContinuousLocalVector(_ContinuousVector):
     Args:
         game: a ContinuousGame or the name of a registered one.
         n_populations: B, populations stepped at once.
-        global_policy: what the global agent follows; it sees `global_policy.k` agents.
+        global_policy: what the global agent follows, its most likely actions; it sees `global_policy.k` agents.
+            Omitted: uniform actions, drawn.
         local_policy: what the others follow when one agent deviates; omitted: uniform actions.
         deviation: "tagged" (B environments) or "shared" (B times n).
         reward: "team" or "own".
@@ -207,13 +228,15 @@ class ContinuousLocalVector(_ContinuousVector):
         game: ContinuousGame | str,
         n_populations: int,
         *,
-        global_policy: LineGlobalPolicy,
+        global_policy: LineGlobalPolicy | None = None,
         local_policy: LineLocalPolicy | None = None,
         deviation: Deviation = "tagged",
         reward: RewardNotion = "team",
         n_agents: int | None = None,
         max_cycles: int | None = None,
     ) -> None:
+        if global_policy is None:
+            global_policy = UniformLineGlobalPolicy(continuous_game(game).n_global_actions)
         super().__init__(game, n_populations, global_policy.k, n_agents, max_cycles)
         self.global_policy = global_policy
         self.local_policy = local_policy if local_policy is not None else UniformLinePolicy(self.game.n_local_actions)
@@ -224,24 +247,28 @@ class ContinuousLocalVector(_ContinuousVector):
         num_envs = self.n_populations * (self.n_agents if deviation == "shared" else 1)
         self._declare(num_envs, self._encoding.space(), self.game.n_local_actions)
 
-    def _begin(self) -> None:
-        super()._begin()
-        self._tagged = self.streams.policy.integers(self.n_agents, size=self.n_populations)
+    def begin(self) -> None:
+        """Draw new starts, and who is tagged."""
+        super().begin()
+        self.tagged = self.streams.policy.integers(self.n_agents, size=self.n_populations)
 
-    def _observe(self) -> Float32Array:
+    def observe(self) -> Float32Array:
+        """[s_i, s_g] of the agents that learn."""
         states, shared = self.simulator.local_states, self.simulator.global_states
         if self.deviation == "tagged":
-            return self._encoding.encode(states[self._rows, self._tagged], shared)
+            return self._encoding.encode(states[self._rows, self.tagged], shared)
         return self._encoding.encode(states, shared[:, None]).reshape(self.num_envs, 2)
 
-    def _play(self, actions: IntArray, streams: Streams) -> FloatArray:
+    def play(self, actions: IntArray, streams: Streams) -> FloatArray:
+        """The local actions, the global agent acting on its fresh sample."""
         simulator = self.simulator
-        a_g = self.global_policy.act(simulator.global_states, self._sample(), None)
-        payment = simulator.step(a_g, self._moves(actions, streams))
-        paid = np.repeat(payment.team_reward[:, None], self.n_agents, axis=1)
+        rng = streams.policy if isinstance(self.global_policy, UniformLineGlobalPolicy) else None
+        a_g = self.global_policy.act(simulator.global_states, self.look(), rng)
+        team = self._move(a_g, self._moves(actions, streams)).team_reward
+        paid = np.repeat(team[:, None], self.n_agents, axis=1)
         if self.reward == "own":
             paid = simulator.local_rewards.astype(np.float64)
-        return paid[self._rows, self._tagged] if self.deviation == "tagged" else paid.reshape(self.num_envs)
+        return paid[self._rows, self.tagged] if self.deviation == "tagged" else paid.reshape(self.num_envs)
 
     def _moves(self, actions: IntArray, streams: Streams) -> IntArray:
         """Everybody's actions, int64 [population, agent]."""
@@ -249,7 +276,7 @@ class ContinuousLocalVector(_ContinuousVector):
             return actions.reshape(self.n_populations, self.n_agents)
         simulator = self.simulator
         moves = self.local_policy.act(simulator.local_states, simulator.global_states[:, None], streams.policy)
-        moves[self._rows, self._tagged] = actions
+        moves[self._rows, self.tagged] = actions
         return moves
 
 

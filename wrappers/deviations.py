@@ -1,7 +1,8 @@
 """The two ways in which the local side may deviate while the global agent's policy is fixed.
 
 * `TaggedAgent`: ONE agent deviates, the other n-1 keep their policy. Its best response is a Nash deviation of a single
-  agent.
+  agent. It is paid the team's reward, or its own r_l alone (the authors' L-step), which heeds neither r_g nor what it
+  does to the others.
 * `Fleet`: all agents deviate at once to a shared policy (the paper's Definition 2.4). The learner sees s_g and picks
   one action per local state, which every agent in that state takes: a memoryless deterministic policy of the learner
   IS a local policy pi_l(s_l, s_g).
@@ -28,6 +29,7 @@ class Deviation(Protocol):
     """A local side under the control of the learner."""
 
     others: str
+    own_reward: float
     observation_space: Space
     action_space: Space
     population: SampledPopulation
@@ -52,6 +54,7 @@ class TaggedAgent:
     """One agent among n-1 others that keep `local_policy`; sees [s_l, s_g], acts a_l. To a sampler it is agent 0."""
 
     others = "keep local_policy"
+    own_reward = 0.0
 
     def __init__(
         self, game: Game, n_agents: int, local_policy: LocalPolicy, obs_mode: ObsMode, sampler: Sampler = UNIFORM
@@ -94,6 +97,7 @@ class TaggedAgent:
         payment = self.population.step(global_actions, self._local_policy.table)
         dynamics = self.population.simulator.dynamics
         own, self._state = dynamics.step_local(self._draws, self._state, old, np.array([a_l]), seen=old)
+        self.own_reward = float(own[0])
         total = payment.local_reward_mean * (self._n_agents - 1) + own
         return Payment(payment.global_reward, total / self._n_agents)
 
@@ -102,6 +106,7 @@ class Fleet:
     """All n agents at once; the learner sees s_g and picks an action for every local state."""
 
     others = "follow the learner"
+    own_reward = 0.0
 
     def __init__(self, game: Game, n_agents: int, obs_mode: ObsMode, sampler: Sampler = UNIFORM) -> None:
         self._game = game
@@ -140,3 +145,11 @@ class Fleet:
         chosen: FloatArray = np.eye(self._game.n_local_actions)[actions]
         same_for_all = np.repeat(chosen[:, None, :], self._game.n_global_states, axis=1)
         return self.population.step(global_actions, same_for_all)
+
+
+def check_notions(deviation: str, reward: str) -> None:
+    """ValueError for an unknown deviation or reward, or for a whole fleet of which each is paid its own."""
+    one_of("deviation", deviation, ("tagged", "shared"))
+    one_of("reward", reward, ("team", "own"))
+    if (deviation, reward) == ("shared", "own"):
+        raise ValueError("reward='own' is one agent's: it needs deviation='tagged'; got deviation='shared'")

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
-from kofn.envs.arrays import positive
+from kofn.envs.arrays import first_index, positive
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv  # an optional library
@@ -76,7 +76,7 @@ def infos_by_environment(infos: Infos, n_envs: int) -> list[Infos]:
 
 
 class _Translation:
-    """The methods of the adapter; its other base, which needs the optional library, joins in `_adapter_class`."""
+    """The adapter's methods; its other base, which needs the optional library, joins in `_adapter_class`."""
 
     num_envs: int
     reset_infos: list[Infos]
@@ -108,6 +108,8 @@ class _Translation:
     def step_wait(self) -> tuple[Array, Array, Array, list[Infos]]:
         """Play them."""
         observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        _check_finite("observations", observations)
+        _check_finite("rewards", rewards)
         dones = terminations | truncations
         last = {key: infos.pop(key) for key in list(infos) if key.lstrip("_") in ("final_obs", "final_info")}
         listed = infos_by_environment(infos, self.num_envs)
@@ -152,6 +154,16 @@ class _Translation:
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:  # noqa: ARG002  # none is
         """Never: wrappers of single environments are inside."""
         return [False for _ in self._get_indices(indices)]
+
+
+def _check_finite(name: str, values: Array) -> None:
+    """ValueError names the first environment whose observation or reward is not finite."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        index = first_index(bad)
+        raise ValueError(
+            f"{name} must be finite; entry {list(index)} (environment first) is {np.asarray(values)[index]}"
+        )
 
 
 @cache

@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kofn.agents.deep.networks import layers_of, set_linear
 from kofn.agents.deep.response import DeepResponse
-from kofn.agents.deep.runtime import integer_seed, private_randomness
+from kofn.agents.deep.runtime import (
+    finite_updates,
+    integer_seed,
+    naming_divergence,
+    private_randomness,
+    save_zip,
+)
 from kofn.agents.line_evaluation import acting_policy
 from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.continuous import ContinuousGame
@@ -50,6 +56,8 @@ class DeepConfig:
         learning_rate: of Adam; TRPO's critic only.
         gae_lambda: weight of long returns in the advantage; 1: returns-to-go minus value.
         entropy: weight of the policy's entropy (PPO and A2C).
+        zip_folder: where to keep the last proposal's model in Stable-Baselines3's own format, `PLAYER.zip`, too. It
+            holds pickled objects, which a warning says; nothing here reads it.
 
     Raises:
         TypeError, ValueError: a value of the wrong type or out of range.
@@ -63,6 +71,7 @@ class DeepConfig:
     learning_rate: float = 3e-3
     gae_lambda: float = 1.0
     entropy: float = 0.0
+    zip_folder: str | None = None
 
     def __post_init__(self) -> None:
         """Validate."""
@@ -161,7 +170,10 @@ def _improve(config: DeepConfig, view: Any, policy: Any, problem: "Problem") -> 
             policy.layers,
             integer_seed(problem.seed),
         )
-        model.learn(n_samples)
+        with naming_divergence(model):
+            model.learn(n_samples, callback=finite_updates())
+        if config.zip_folder is not None:
+            save_zip(model, config.zip_folder, "global" if isinstance(config, DeepGlobal) else "local")
         layers = layers_of(model.policy.mlp_extractor.policy_net, model.policy.action_net)
         logged = {key: float(value) for key, value in model.logger.name_to_value.items() if key.startswith("train/")}
     return DeepResponse(

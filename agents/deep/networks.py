@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kofn.agents.deep.runtime import integer_seed, private_randomness
-from kofn.envs.arrays import IntArray, integer, positive
+from kofn.envs.arrays import IntArray, first_index, integer, positive
 from kofn.envs.line_policies import Layers
 from kofn.envs.normals import Float32Array
 
@@ -82,21 +82,28 @@ class FitConfig:
 def fit_labels(
     start: Layers, observations: Float32Array, labels: IntArray, config: FitConfig, seed: np.random.SeedSequence
 ) -> tuple[Layers, float]:
-    """The network after training on (observations [row, input], labels [row]), and its share of labels met."""
+    """The network after training on (observations [row, input], labels [row]), and its share of labels met.
+
+    Raises:
+        ValueError: an observation or, in training, the loss is not finite, or a label is none of the actions.
+    """
     import torch  # noqa: PLC0415  # an optional library
 
+    _check_labelled(observations, labels, len(start[-1][1]))
     with private_randomness():
         torch.manual_seed(integer_seed(seed))
         module = network(start)
         optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate)
         inputs, wanted = torch.tensor(observations), torch.tensor(labels)
         rows: Any = slice(None)
-        for _ in range(config.n_steps):
+        for step in range(config.n_steps):
             if config.batch_size is not None:
                 rows = torch.randint(len(inputs), (config.batch_size,))
             loss = torch.nn.functional.cross_entropy(
                 module(inputs[rows]), wanted[rows], label_smoothing=config.smoothing
             )
+            if not bool(torch.isfinite(loss)):
+                raise ValueError(f"the loss is {loss.item()} at gradient step {step}; lower the learning_rate")
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # PyTorch's
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
@@ -104,3 +111,18 @@ def fit_labels(
         with torch.no_grad():
             met = (module(inputs).argmax(dim=1) == wanted).double().mean().item()
         return layers_of(module), met
+
+
+def _check_labelled(observations: Float32Array, labels: IntArray, n_actions: int) -> None:
+    """ValueError names the first observation that is not finite, or label out of range."""
+    bad = ~np.isfinite(observations)
+    if bad.any():
+        index = first_index(bad)
+        raise ValueError(f"observations must be finite; entry {list(index)} is {observations[index]}")
+    outside = (labels < 0) | (labels >= n_actions)
+    if outside.any():
+        index = first_index(outside)
+        raise ValueError(
+            f"actions must lie in [0, {n_actions}); entry {list(index)} is {labels[index]}, for the observation "
+            f"{observations[index[0]].tolist()}"
+        )

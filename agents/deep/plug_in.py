@@ -1,31 +1,38 @@
-"""Anybody's single-agent learner as a player's learner in `AlternatingMARL`, on games of tables.
+"""Anybody's single-agent learner as a player's learner in `AlternatingMARL`.
 
-`env_learner(train)`: `train` gets the player's view, a `gymnasium.Env` (`GlobalBestResponse`, `LocalBestResponse`; its
-`discount` should be handed on), and returns a policy: an object with `predict(observation, deterministic=True)` as
-Stable-Baselines3's, a function observation -> action, or a table as `GlobalPolicy` and `LocalPolicy` take it.
+`env_learner(train)`: `train` gets the player's view, a `gymnasium.Env` (`GlobalBestResponse`, `LocalBestResponse`, or
+those of continuous games; its `discount` should be handed on), and returns a policy: an object with
+`predict(observation, deterministic=True)` as Stable-Baselines3's, a function observation -> action, or one of ours.
 `Sb3Learner(DQN, total_timesteps=...)` does that for an algorithm of Stable-Baselines3 or sb3-contrib.
 
-The policy is asked for its action at every observation there is, (s_g, histogram of k) or (s_l, s_g), and so becomes a
-table, which UPDATE judges in the deployed game. The fleet's learner is one tagged robot among others that keep their
-policy (`deviation="tagged"`), or the fleet as a whole, which sees s_g and names an action per local state ("shared").
+In a finite game the policy is asked for its action at every observation there is, (s_g, histogram of k) or (s_l, s_g),
+and so becomes a table; in a continuous one it becomes a network (`kofn.agents.deep.plug_in_networks`). UPDATE judges
+that in the deployed game. The fleet's learner is one tagged robot among others that keep their policy
+(`deviation="tagged"`), paid the team's reward or its own, or the fleet as a whole, which sees s_g and names an action
+per local state ("shared"; per cell of places in a continuous game).
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
+from kofn.agents.deep.plug_in_networks import actions_of, as_network, continuous_view
 from kofn.agents.deep.response import DeepResponse
-from kofn.agents.deep.runtime import integer_seed, private_randomness
-from kofn.envs.arrays import IntArray, integer, one_of
+from kofn.agents.deep.runtime import integer_seed, naming_divergence, private_randomness, save_zip
+from kofn.envs.arrays import integer
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.model import Game
 from kofn.envs.observations import GlobalEncoding, LocalEncoding, one_hot
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.population import enumerate_histograms
 from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse
+from kofn.wrappers.continuous_vector import Deviation, RewardNotion
+from kofn.wrappers.deviations import check_notions
 
 if TYPE_CHECKING:
     from kofn.agents.alternation.learners import Problem
@@ -38,38 +45,41 @@ class EnvLearner:
     """A learner of either player; see `env_learner`."""
 
     train: Train
-    deviation: Literal["tagged", "shared"] = "tagged"
+    deviation: Deviation = "tagged"
+    reward: RewardNotion = "team"
     n_samples: int = 0
 
     def __post_init__(self) -> None:
         """Validate."""
         if not callable(self.train):
             raise TypeError(f"train must be a function of a gymnasium.Env; got {self.train!r}")
-        one_of("deviation", self.deviation, ("tagged", "shared"))
+        check_notions(self.deviation, self.reward)
 
     def __call__(self, problem: "Problem") -> DeepResponse:
-        """Train in the player's view and turn the outcome into a table."""
+        """Train in the player's view and turn the outcome into a policy of ours."""
         began = time.perf_counter()
-        view = player_view(problem, self.deviation)
+        view = player_view(problem, self.deviation, self.reward)
         view.reset(seed=integer_seed(problem.seed))
         found = self.train(view)
-        policy = as_table(found, problem, self.deviation)
+        convert: Callable[..., Any] = as_network if isinstance(problem.game, ContinuousGame) else as_table
+        policy = convert(found, problem, self.deviation)
         view.close()
         seconds = time.perf_counter() - began
         return DeepResponse(policy=policy, n_iterations=1, n_samples=self.n_samples, wall_time=seconds)
 
 
-def env_learner(train: Train, *, deviation: Literal["tagged", "shared"] = "tagged") -> EnvLearner:
+def env_learner(train: Train, *, deviation: Deviation = "tagged", reward: RewardNotion = "team") -> EnvLearner:
     """A learner from a function gymnasium.Env -> policy.
 
     Args:
         train: the function.
         deviation: what the fleet's view is of; ignored where the global agent learns.
+        reward: what a tagged agent is paid, "team" or "own"; likewise.
 
     Raises:
-        TypeError, ValueError: `train` is no function, or an unknown deviation.
+        TypeError, ValueError: `train` is no function, or an unknown deviation or reward.
     """
-    return EnvLearner(train=train, deviation=deviation)
+    return EnvLearner(train=train, deviation=deviation, reward=reward)
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,9 @@ class Sb3Learner:
         policy: its policy.
         deviation: as for `env_learner`.
         options: further arguments of the algorithm, `gamma` and `seed` excepted: they are the game's and the driver's.
+        reward: as for `env_learner`.
+        zip_folder: where to keep the last proposal's model in Stable-Baselines3's own format, `PLAYER.zip`, too. It
+            holds pickled objects, which a warning says; nothing here reads it.
 
     Raises:
         TypeError, ValueError: no such class, or a number of steps below 1.
@@ -90,47 +103,53 @@ class Sb3Learner:
     algorithm: type[Any]
     total_timesteps: int
     policy: str = "MlpPolicy"
-    deviation: Literal["tagged", "shared"] = "tagged"
+    deviation: Deviation = "tagged"
     options: dict[str, Any] = field(default_factory=dict)
+    reward: RewardNotion = "team"
+    zip_folder: str | Path | None = None
 
     def __post_init__(self) -> None:
         """Validate."""
         if not (isinstance(self.algorithm, type) and hasattr(self.algorithm, "learn")):
             raise TypeError(f"algorithm must be a class such as stable_baselines3.PPO; got {self.algorithm!r}")
         integer("total_timesteps", self.total_timesteps, 1)
-        one_of("deviation", self.deviation, ("tagged", "shared"))
+        check_notions(self.deviation, self.reward)
         for name in ("gamma", "seed"):
             if name in self.options:
                 raise ValueError(f"options must not set {name}: it is the {'game' if name == 'gamma' else 'driver'}'s")
 
     def __call__(self, problem: "Problem") -> DeepResponse:
-        """Train a new model in the player's view and turn it into a table."""
+        """Train a new model in the player's view and turn it into a policy of ours."""
         seed = integer_seed(problem.seed)
 
         def train(env: gymnasium.Env[Any, Any]) -> Any:
             chosen = {"device": "cpu", **self.options, "gamma": problem.game.discount, "seed": seed}
-            return self.algorithm(self.policy, env, **chosen).learn(self.total_timesteps)
+            model = self.algorithm(self.policy, env, **chosen)
+            with naming_divergence(model):
+                model.learn(self.total_timesteps)
+            if self.zip_folder is not None:
+                save_zip(model, self.zip_folder, problem.player)
+            return model
 
         with private_randomness():
-            learner = EnvLearner(train=train, deviation=self.deviation, n_samples=self.total_timesteps)
-            return learner(problem)
+            notion: dict[str, Any] = {"deviation": self.deviation, "reward": self.reward}
+            return EnvLearner(train=train, n_samples=self.total_timesteps, **notion)(problem)
 
 
-def player_view(problem: "Problem", deviation: Literal["tagged", "shared"]) -> gymnasium.Env[Any, Any]:
-    """The player's problem as a gymnasium.Env; TypeError for a game without tables."""
+def player_view(problem: "Problem", deviation: Deviation, reward: RewardNotion) -> gymnasium.Env[Any, Any]:
+    """The player's problem as a gymnasium.Env; TypeError for a game that has no views."""
+    if isinstance(problem.game, ContinuousGame):
+        return continuous_view(problem, deviation, reward)
     if not isinstance(problem.game, Game):
-        raise TypeError(
-            f"learners of a gymnasium.Env are turned into tables; got a {type(problem.game).__name__} "
-            "(DeepGlobal and DeepLocal learn networks)"
-        )
+        raise TypeError(f"game must be finite or a ContinuousGame; got {type(problem.game).__name__}")
     sizes: dict[str, Any] = {"n_agents": problem.n_agents, "max_cycles": problem.max_cycles}
     if problem.player == "global":
         return GlobalBestResponse(problem.game, k=problem.k, local_policy=problem.local_policy, **sizes)
     pair = {"global_policy": problem.global_policy, "local_policy": problem.local_policy}
-    return LocalBestResponse(problem.game, k=problem.k, deviation=deviation, **pair, **sizes)
+    return LocalBestResponse(problem.game, k=problem.k, deviation=deviation, reward=reward, **pair, **sizes)
 
 
-def as_table(found: Any, problem: "Problem", deviation: Literal["tagged", "shared"]) -> GlobalPolicy | LocalPolicy:
+def as_table(found: Any, problem: "Problem", deviation: Deviation) -> GlobalPolicy | LocalPolicy:
     """What a learner returned, as the player's table."""
     game, k = problem.game, problem.k
     if not (callable(found) or hasattr(found, "predict")):
@@ -139,18 +158,11 @@ def as_table(found: Any, problem: "Problem", deviation: Literal["tagged", "share
         histograms = enumerate_histograms(k, game.n_local_states)
         encoding = GlobalEncoding(game.n_global_states, game.n_local_states, k, "histogram", "box")
         rows = [encoding.encode(np.full(len(histograms), s_g), histograms) for s_g in range(game.n_global_states)]
-        return as_global_policy(np.stack([_actions(found, row) for row in rows]), game, k)
+        return as_global_policy(np.stack([actions_of(found, row) for row in rows]), game, k)
     if deviation == "shared":
         seen = one_hot(np.arange(game.n_global_states), game.n_global_states)
-        return LocalPolicy.from_actions(_actions(found, seen).T, game.n_local_actions)
+        return LocalPolicy.from_actions(actions_of(found, seen).T, game.n_local_actions)
     own, shared = np.indices((game.n_local_states, game.n_global_states)).reshape(2, -1)
     seen = LocalEncoding(game.n_global_states, game.n_local_states, "box").encode(own, shared)
-    actions = _actions(found, seen).reshape(game.n_local_states, game.n_global_states)
+    actions = actions_of(found, seen).reshape(game.n_local_states, game.n_global_states)
     return LocalPolicy.from_actions(actions, game.n_local_actions)
-
-
-def _actions(found: Any, observations: Any) -> IntArray:
-    """Actions at observations [row, ...], asked for all at once where the policy is of Stable-Baselines3's kind."""
-    if hasattr(found, "predict"):
-        return np.asarray(found.predict(observations, deterministic=True)[0], dtype=np.int64)
-    return np.array([found(observation) for observation in observations], dtype=np.int64)

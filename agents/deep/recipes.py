@@ -33,6 +33,11 @@ START_STREAM = 200
 """Stream of the seed for starts; the driver uses the first ones."""
 
 CLASSIFYING_STEPS = 200
+"""Gradient steps behind the paper's start."""
+
+PAPER_UPDATES = 8
+"""Of the robots' network per proposal, in the paper's recipes."""
+
 MARGINS = (0.2, 0.35, 0.5, 0.7)
 START_ROLLOUTS = 200
 
@@ -69,7 +74,7 @@ def deep_model(
         setting,
         config,
         global_learner=ModeClassifier(),
-        local_learner=DeepLocal(algorithm=recipe, n_updates=8),  # type: ignore[arg-type]  # it is one of them
+        local_learner=DeepLocal(algorithm=recipe, n_updates=PAPER_UPDATES),  # type: ignore[arg-type]  # it is one of them
         global_policy=_classified(setting, root),
         seed=root,
     )

@@ -16,7 +16,7 @@ class LinearGlobalPolicy:
     """The lowest action with phi(s_g, seen) . theta_a within 1e-9 of the best.
 
     It plays wherever a policy is asked to act on what it sees: `evaluate` takes it for games of any size, and
-    `evaluate_dispatcher` for continuous ones.
+    `evaluate_line` for continuous ones.
 
     Args:
         features: phi.

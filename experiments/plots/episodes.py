@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.model import Game
+from kofn.experiments.line_episode import draw_line, episode_of
 from kofn.experiments.plots.data import Row, distinct
 from kofn.experiments.plots.save import BLUE, COLOURS, MARKERS, ORANGE, VERMILLION, labelled
 from kofn.experiments.trajectory import Trajectory, global_state_is_place
@@ -31,32 +34,26 @@ def spread(items: Sequence[int], most: int) -> list[int]:
     return [items[index] for index in chosen]
 
 
-def heatmap_figure(rows: Sequence[Row], episodes: Sequence[Row], game: Game, title: str) -> Figure | None:
-    """Where the local agents were in one episode, and where the global agent stood, for several k.
+def heatmap_figure(
+    rows: Sequence[Row], episodes: Sequence[Row], game: Game | ContinuousGame, title: str
+) -> Figure | None:
+    """Where the local agents were in one episode, and where the global agent was, for several k.
 
     None when the game's global states are not places, or no episode is recorded.
     """
     recorded = {cell: [line for line in episodes if line["cell"] == cell] for cell in distinct(episodes, "cell")}
     first_of = {int(row["k"]): row["cell"] for row in reversed(rows) if row["cell"] in recorded}
-    if not first_of or not global_state_is_place(game):
+    continuous = isinstance(game, ContinuousGame)
+    if not first_of or not (continuous or global_state_is_place(game)):
         return None
     ks = spread(sorted(first_of), MAX_PANELS)
     shown = next(f"{row['learner']}, seed {row['seed']}" for row in rows if row["cell"] in recorded)
     figure = Figure(figsize=(11, 1 + 1.55 * len(ks)), layout="constrained")
     panels = figure.subplots(len(ks), 1, sharex=True, squeeze=False)[:, 0]
-    image = None
     for axes, k in zip(panels, ks, strict=True):
-        trajectory = trajectory_of(recorded[first_of[k]])
-        shares = trajectory.counts / trajectory.counts.sum(axis=1, keepdims=True)
-        image = axes.imshow(
-            shares.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, vmax=1, interpolation="nearest"
-        )
-        _draw_global_agent(axes, trajectory)
-        axes.set_yticks(range(game.n_local_states), game.labels.local_states, fontsize="small")
-        axes.set_title(
-            f"k = {k}: in the most crowded place {trajectory.at_mode().mean():.0%} of the time", fontsize="small"
-        )
-    assert image is not None  # there is a panel
+        lines = recorded[first_of[k]]
+        image, met = _draw_line(axes, lines, game) if continuous else _draw_places(axes, lines, game)
+        axes.set_title(f"k = {k}: in the most crowded place {met:.0%} of the time", fontsize="small")
     figure.colorbar(image, ax=list(panels), label="share of local agents", pad=0.01)
     panels[-1].set_xlabel("step")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -65,11 +62,23 @@ def heatmap_figure(rows: Sequence[Row], episodes: Sequence[Row], game: Game, tit
     return figure
 
 
-def _draw_global_agent(axes: Axes, trajectory: Trajectory) -> None:
+def _draw_line(axes: Axes, lines: Sequence[Row], game: ContinuousGame) -> tuple[AxesImage, float]:
+    """A panel of places on a line, and how often the global agent was in the most crowded bin."""
+    trajectory = episode_of(lines)
+    return draw_line(axes, trajectory, game), float(trajectory.at_mode(game).mean())
+
+
+def _draw_places(axes: Axes, lines: Sequence[Row], game: Game) -> tuple[AxesImage, float]:
+    """A panel of local states, and how often the global agent stood in the most crowded one."""
+    trajectory = trajectory_of(lines)
+    shares = trajectory.counts / trajectory.counts.sum(axis=1, keepdims=True)
+    image = axes.imshow(shares.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
     steps = np.arange(len(trajectory.global_states))
     axes.scatter(steps, trajectory.modes, marker="s", s=12, facecolors="none", edgecolors=VERMILLION, label="true mode")
     axes.step(steps, trajectory.global_states, where="mid", color=BLUE, label="global agent's state")
     axes.scatter(steps, trajectory.global_actions, marker=".", s=10, color=ORANGE, label="its choice", zorder=3)
+    axes.set_yticks(range(game.n_local_states), game.labels.local_states, fontsize="small")
+    return image, float(trajectory.at_mode().mean())
 
 
 def histories_figure(rows: Sequence[Row], history: Sequence[Row], title: str) -> Figure | None:

@@ -6,15 +6,17 @@ A sweep's figures lie in `figures/`, each as SVG, PDF and PNG, one set per game 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from kofn.agents import AlternatingMARL
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.files import naming_damage
 from kofn.envs.game import TabularGame
 from kofn.envs.registration import registered_game
 from kofn.experiments.figures import occupancy_figure, potential_figure
+from kofn.experiments.line_episode import line_figure, read_line
 from kofn.experiments.plots.against_k import accuracy_figure, bound_figure, gap_figure, return_figure
 from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, values
 from kofn.experiments.plots.episodes import heatmap_figure, histories_figure
@@ -22,6 +24,7 @@ from kofn.experiments.plots.save import save_in_formats
 from kofn.experiments.reference.load import authors_returns, authors_seconds
 from kofn.experiments.sweeps.cells import has_tables
 from kofn.experiments.sweeps.folder import SWEEP_FILE
+from kofn.experiments.train_continuous import load_run
 from kofn.experiments.trajectory import Trajectory
 
 FIGURES = "figures"
@@ -66,20 +69,29 @@ def redraw(folder: Path) -> list[Path]:
 
 def redraw_run(folder: Path) -> list[Path]:
     """Draw the two figures of `kofn train` from history.csv and trajectory.csv."""
-    model = AlternatingMARL.load(folder)
+    model = load_run(folder)
     game = model.setting.game
-    title = f"{game.labels.title}, n = {model.setting.n_agents}, k = {model.setting.k}"
+    title = f"{title_of(game)}, n = {model.setting.n_agents}, k = {model.setting.k}"
     figures = {}  # all are drawn before one is written: a damaged file leaves the old ones
     if model.history:
         figures["potential"] = potential_figure(model.history, title)
     path = folder / "trajectory.csv"
     if path.exists():
         with naming_damage(path):
-            trajectory = read_trajectory(read_csv(path))
-        figures["occupancy"] = occupancy_figure(trajectory, game, title)
+            lines = read_csv(path)
+            if isinstance(game, ContinuousGame):
+                figures["occupancy"] = line_figure(read_line(lines), game, title)
+            else:
+                figures["occupancy"] = occupancy_figure(read_trajectory(lines), game, title)
     if not figures:
         raise ValueError(f"{folder} has no finished proposal yet; run kofn train with --resume")
     return [file for name, figure in figures.items() for file in save_in_formats(figure, folder, name)]
+
+
+def title_of(game: Any) -> str:
+    """A game's name, as figures say it."""
+    title: str = game.labels.title if has_tables(game) else game.title
+    return title
 
 
 def read_trajectory(lines: Sequence[Row]) -> Trajectory:
@@ -121,7 +133,7 @@ def sweep_figures(tables: SweepTables) -> Iterator[tuple[str, Figure]]:
 def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tuple[str, Figure]]:
     game = registered_game(name)
     cells = {row["cell"] for row in rows}
-    title = f"{game.labels.title if has_tables(game) else game.title}, n = {rows[0]['n_agents']}"
+    title = f"{title_of(game)}, n = {rows[0]['n_agents']}"
     timings = [row for row in tables.timings if row["cell"] in cells]
     reference = (authors_returns(name), authors_seconds(name)) if _at_reference_sizes(rows) else (None, None)
     yield "return", return_figure(rows, timings, title, *reference)
@@ -134,7 +146,8 @@ def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tu
     history = histories_figure(rows, tables.history, title)
     if history is not None:
         yield "potential", history
-    heatmap = heatmap_figure(rows, tables.episodes, game, title) if has_tables(game) else None
+    drawn = has_tables(game) or isinstance(game, ContinuousGame)
+    heatmap = heatmap_figure(rows, tables.episodes, game, title) if drawn else None
     if heatmap is not None:
         yield "heatmap", heatmap
 

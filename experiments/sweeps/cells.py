@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kofn.agents import AlternatingResult
+from kofn.agents.alternation.pairs import Pair
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.streams import child
 from kofn.experiments.config import TrainConfig
+from kofn.experiments.line_episode import LineTrajectory, line_mode_accuracy, record_line
 from kofn.experiments.sweeps.threads import threads_in_use, use_one_thread
 from kofn.experiments.sweeps.warm_up import warm_up
 from kofn.experiments.train import (
@@ -24,7 +27,8 @@ from kofn.experiments.train import (
     evaluate_pairs,
     outcome_of,
 )
-from kofn.experiments.trajectory import global_state_is_place, mode_accuracy, record_rollout
+from kofn.experiments.trajectory import Trajectory, global_state_is_place, mode_accuracy, record_rollout
+from kofn.wrappers.continuous_best_response import is_continuous
 
 ACCURACY_ROLLOUTS = 500
 
@@ -51,9 +55,10 @@ def run_cell(config: TrainConfig) -> CellOutcome:
     warm_up(config.learner)
     began, began_cpu = time.perf_counter(), time.process_time()
     model = build_model(config)
+    first = (model.global_policy, model.local_policy) if is_continuous(config.game) else None
     result = outcome_of(model.learn())
     trained, trained_cpu = time.perf_counter(), time.process_time()
-    row = {**_returns(model, config, result), **_accuracy(model), **_gap(model, config)}
+    row = {**_returns(model, config, result, first), **_accuracy(model), **_gap(model, config)}
     timing = {
         "train_seconds": trained - began,
         "train_cpu_seconds": trained_cpu - began_cpu,
@@ -71,8 +76,8 @@ def run_in_worker(run: Any, config: TrainConfig) -> CellOutcome:
     return outcome
 
 
-def _returns(model: Model, config: TrainConfig, result: AlternatingResult) -> dict[str, Any]:
-    start, trained = evaluate_pairs(model, config)
+def _returns(model: Model, config: TrainConfig, result: AlternatingResult, first: Pair | None) -> dict[str, Any]:
+    start, trained = evaluate_pairs(model, config, first)
     return {
         "return": trained.mean,
         "standard_error": trained.standard_error,
@@ -85,7 +90,9 @@ def _returns(model: Model, config: TrainConfig, result: AlternatingResult) -> di
 
 
 def _accuracy(model: Model) -> dict[str, Any]:
-    setting = model.setting
+    setting, seed = model.setting, child(model.seed, ACCURACY_STREAM)
+    if isinstance(setting.game, ContinuousGame):
+        return {"mode_accuracy": line_mode_accuracy(model, ACCURACY_ROLLOUTS, seed)}
     if not has_tables(setting.game) or not global_state_is_place(setting.game):
         return {"mode_accuracy": None}
     accuracy = mode_accuracy(
@@ -95,7 +102,7 @@ def _accuracy(model: Model) -> dict[str, Any]:
         setting.n_agents,
         horizon=setting.max_cycles,
         n_rollouts=ACCURACY_ROLLOUTS,
-        seed=child(model.seed, ACCURACY_STREAM),
+        seed=seed,
     )
     return {"mode_accuracy": accuracy}
 
@@ -127,18 +134,16 @@ def has_tables(game: Any) -> bool:
 
 
 def _episode(model: Model) -> dict[str, Any]:
-    """One episode of the trained pair; none where states are continuous."""
-    setting = model.setting
-    if not has_tables(setting.game):
+    """One episode of the trained pair, with counts by local state, or by place where states are continuous."""
+    setting, seed = model.setting, child(model.seed, TRAJECTORY_STREAM)
+    trajectory: Trajectory | LineTrajectory
+    if isinstance(setting.game, ContinuousGame):
+        trajectory = record_line(model, seed)
+    elif has_tables(setting.game):
+        pair = model.global_policy, model.local_policy
+        trajectory = record_rollout(setting.game, *pair, setting.n_agents, horizon=setting.max_cycles, seed=seed)
+    else:
         return {}
-    trajectory = record_rollout(
-        setting.game,
-        model.global_policy,
-        model.local_policy,
-        setting.n_agents,
-        horizon=setting.max_cycles,
-        seed=child(model.seed, TRAJECTORY_STREAM),
-    )
     return {
         "global_state": trajectory.global_states.tolist(),
         "global_action": trajectory.global_actions.tolist(),

@@ -18,6 +18,7 @@ from scipy.stats import chisquare, ks_2samp
 
 from kofn.agents import evaluate
 from kofn.envs import GAMES, DirichletStart, Game, GlobalPolicy, LocalPolicy, TabularGame
+from kofn.envs.continuous import ContinuousGame
 from kofn.envs.observations import OBS_MODES, GlobalEncoding, LocalEncoding
 from kofn.envs.registration import registered_game
 from kofn.wrappers import GlobalBestResponse, LocalBestResponse
@@ -261,6 +262,20 @@ def test_single_local_agent(random_game: MakeGame) -> None:
         assert reward == pytest.approx(info["reward_global"] + info["reward_local_mean"], rel=1e-12)
 
 
+def test_a_tagged_agent_is_paid_its_own_reward_where_that_is_asked_for(game: TabularGame) -> None:
+    """The same episode as with the team's, of three agents; the mean over all is another number."""
+    options: dict[str, Any] = {"n_agents": 3, "max_cycles": 6, "obs_mode": "multidiscrete"}
+    views = [LocalBestResponse(game, reward=paid, **options) for paid in ("own", "team")]
+    seen, _ = [view.reset(seed=4)[0] for view in views]
+    for a_l in (0, 1, 1, 0):
+        (after, own, *_), (_, team, _, _, info) = (view.step(a_l) for view in views)
+        assert own == game.local_reward[*seen, a_l]
+        assert team == pytest.approx(info["reward_global"] + info["reward_local_mean"])
+        seen = after
+    with pytest.raises(ValueError, match="reward='own' is one agent's: it needs deviation='tagged'"):
+        LocalBestResponse(game, n_agents=3, deviation="shared", reward="own")
+
+
 # The checkers of Gymnasium and Stable-Baselines3.
 
 
@@ -272,12 +287,14 @@ def registered(name: str, view: str, **options: Any) -> Any:
     return gymnasium.make(f"kofn.envs:kofn/{identity}-v0", **small)
 
 
-def is_refused(name: str, view: str) -> bool:
-    """Games without arrays have no views yet, and say so."""
-    if isinstance(registered_game(name), Game):
+def is_refused(name: str, view: str, obs_mode: str) -> bool:
+    """Games without arrays have no views, and those with continuous states one mode; both say so."""
+    game = registered_game(name)
+    if isinstance(game, Game) or (isinstance(game, ContinuousGame) and obs_mode == "box"):
         return False
-    with pytest.raises(TypeError, match=f"game must have arrays .*; '{name}' is of type"):
-        registered(name, view)
+    said = "obs_mode must be one of 'box'" if isinstance(game, ContinuousGame) else f"arrays .*; '{name}' is of type"
+    with pytest.raises((TypeError, ValueError), match=said):
+        registered(name, view, obs_mode=obs_mode)
     return True
 
 
@@ -285,7 +302,7 @@ def is_refused(name: str, view: str) -> bool:
 @every_view
 @every_mode
 def test_gymnasium_checker(name: str, view: str, obs_mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if is_refused(name, view):
+    if is_refused(name, view, obs_mode):
         return
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setitem(METADATA, "render_fps", 1000)
@@ -298,7 +315,7 @@ def test_gymnasium_checker(name: str, view: str, obs_mode: str, monkeypatch: pyt
 @every_mode
 def test_stable_baselines3_checker(name: str, view: str, obs_mode: str) -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    if is_refused(name, view):
+    if is_refused(name, view, obs_mode):
         return
     checker.check_env(registered(name, view, obs_mode=obs_mode).unwrapped)
 

@@ -76,11 +76,11 @@ def test_a_tagged_agent_is_paid_its_own_or_the_teams_reward() -> None:
 def test_another_agent_is_tagged_in_every_episode() -> None:
     view = ContinuousLocalVector(two_sides(), 200, global_policy=Right(), n_agents=4, max_cycles=1)
     view.reset(seed=0)
-    found = np.bincount(view._tagged, minlength=4) / 200
+    found = np.bincount(view.tagged, minlength=4) / 200
     assert np.abs(found - 0.25).max() < 4.5 * np.sqrt(0.25 * 0.75 / 200)
-    old = view._tagged
+    old = view.tagged
     view.step(np.zeros(200, dtype=int))
-    assert (view._tagged != old).any()
+    assert (view.tagged != old).any()
 
 
 def test_a_shared_deviation_moves_everybody() -> None:

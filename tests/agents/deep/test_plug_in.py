@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle.two_sides import two_sides
 from stable_baselines3 import PPO
 
 from kofn.agents import AlternatingConfig, AlternatingMARL
@@ -116,11 +115,7 @@ def test_the_driver_takes_it_and_names_it_in_the_folder(learner: Sb3Learner, tmp
         (lambda: Sb3Learner(PPO, 0), ValueError, "total_timesteps must be at least 1; got 0"),
         (lambda: Sb3Learner(PPO, 1, options={"gamma": 0.9}), ValueError, "must not set gamma: it is the game's"),
         (lambda: Sb3Learner(PPO, 1, options={"seed": 1}), ValueError, "must not set seed: it is the driver's"),
-        (
-            lambda: env_learner(lambda _env: None)(problem("global", game=two_sides())),
-            TypeError,
-            "are turned into tables; got a ContinuousGame",
-        ),
+        (lambda: env_learner(len, deviation="shared", reward="own"), ValueError, "it needs deviation='tagged'"),
     ],
 )
 def test_what_is_out_of_range_is_refused(make: Any, error: type[Exception], message: str) -> None:

@@ -12,10 +12,11 @@ from kofn.agents.global_response.features import IndicatorFeatures, ProductFeatu
 from kofn.agents.global_response.linear_data import Explorer
 from kofn.agents.global_response.linear_g_learn import value_range
 from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
-from kofn.agents.global_response.linear_rollouts import evaluate_dispatcher
+from kofn.agents.line_evaluation import evaluate_line
 from kofn.envs import GenerativeGame, GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.cluster_line import game as cluster_line
+from kofn.envs.cluster_line_conventions import Chase
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.population import enumerate_histograms
 from kofn.envs.streams import Streams, child, seed_sequence
@@ -23,14 +24,6 @@ from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]
-
-
-class Chase:
-    """Robots step towards the beacon when it is more than 0.1 away."""
-
-    def act(self, local_states: Any, global_states: Any, rng: Any = None) -> IntArray:  # noqa: ARG002  # the interface's
-        away = global_states - local_states
-        return np.where(away > 0.1, 1, np.where(away < -0.1, 2, 0)).astype(np.int64)
 
 
 def q_table(policy: LinearGlobalPolicy, game: TabularGame) -> FloatArray:
@@ -135,7 +128,7 @@ def test_closed_form_on_a_line() -> None:
     assert result.policy.q_values(s_g, seen) == pytest.approx(wanted, abs=1e-4)  # states are in single precision
     assert result.residual < 1e-4
     assert (result.policy.act(s_g, seen) == 1).all()
-    played = evaluate_dispatcher(game, result.policy, Stand(), 7, horizon=30, n_rollouts=500, seed=2)
+    played = evaluate_line(game, result.policy, Stand(), 7, horizon=30, n_rollouts=500, seed=2)
     mean = 0.5 + 0.8 * 0.75 * (1 - 0.8**29) / 0.2 + 0.5 * (1 - 0.8**30) / 0.2
     assert abs(played.mean - mean) < 4.5 * played.standard_error
 
@@ -158,7 +151,7 @@ def test_cluster_line_beats_following_every_sample(beacon: Any) -> None:
             return np.asarray(seen.argmax(axis=1))
 
     returns = [
-        evaluate_dispatcher(cluster_line(), dispatcher, Chase(), 100, horizon=50, n_rollouts=100, seed=3).returns
+        evaluate_line(cluster_line(), dispatcher, Chase(), 100, horizon=50, n_rollouts=100, seed=3).returns
         for dispatcher in (beacon.policy, Mode())
     ]
     gain = returns[0] - returns[1]
