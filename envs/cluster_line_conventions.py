@@ -4,7 +4,8 @@ r"""Conventions for `cluster_line` made by hand: what learned policies start fro
 * `Follow`: the beacon heads for the target of the bin that most of the k robots seen are in. With a `margin` it stays
   with the target nearest to it unless the sampled share of the fullest bin exceeds the share of its own by more than
   that (hysteresis); a margin of 1 or more never looks. With `inner_only` the nearest target is one of the inner three,
-  between which the beacon starts.
+  between which the beacon starts. With a `settled` distance it heeds the margin only within it of a target, and follows
+  its sample elsewhere: its own place tells it whether it has chosen yet, so that one look made decides.
 """
 
 from dataclasses import dataclass
@@ -47,11 +48,13 @@ class Follow:
         k: robots seen.
         margin: lead of the fullest bin over the beacon's own that makes it switch.
         inner_only: whether it stays only with inner targets.
+        settled: distance from a target beyond which it follows every sample; None: no distance is.
     """
 
     k: int
     margin: float = 0.0
     inner_only: bool = False
+    settled: float | None = None
 
     def act(self, global_states: Float32Array, counts: IntArray, rng: np.random.Generator | None = None) -> IntArray:
         """Targets; `rng` is not needed."""
@@ -62,4 +65,7 @@ class Follow:
         nearest = distance.argmin(axis=1) + first
         rows = np.arange(len(counts))
         lead = (counts[rows, fullest] - counts[rows, nearest]) / self.k
-        return np.asarray(np.where(lead > self.margin, fullest, nearest))
+        margin = self.margin
+        if self.settled is not None:
+            margin = np.where(distance[rows, nearest - first] < self.settled, self.margin, 0.0)
+        return np.asarray(np.where(lead > margin, fullest, nearest))

@@ -73,7 +73,8 @@ def _in_mode(game: ContinuousGame, global_states: Any, bins: IntArray) -> BoolAr
 
 def record_line(model: Any, seed: Seed) -> LineTrajectory:
     """Play one episode of a model's pair and record it."""
-    edges = np.linspace(*model.setting.game.local_bounds, N_CELLS + 1)
+    low, high = model.setting.game.local_bounds
+    edges = np.linspace(low, high, N_CELLS + 1)
     states, actions, counts = [], [], []
     for simulator, action in _steps(model, 1, seed):
         states.append(float(simulator.global_states[0]))

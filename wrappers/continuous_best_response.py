@@ -22,7 +22,7 @@ agent in the cell takes: a memoryless deterministic policy of the learner IS a l
 {'others': 'keep local_policy', 'reward': 'own'}
 """
 
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -97,7 +97,7 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
 
     def _seen(self, observations: Float32Array) -> Observation:
         """What the learner sees, of what the vector view's environments see."""
-        return observations[0]
+        return np.asarray(observations[0])
 
     def _infos(self) -> dict[str, Any]:
         return {}
@@ -113,7 +113,7 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
         _ = vector.streams  # RuntimeError before the first reset
         sampled = agents_in_bins(self.game, vector.simulator.local_states[0], vector.look()[0])
         scene = ContinuousPopulation(vector.simulator).scene(sampled, vector.timestep)
-        return self._renderer.render(scene, self.render_mode)
+        return self._renderer.render(scene, cast("RenderMode | None", self.render_mode))
 
     def close(self) -> None:
         """Close the window, if there is one."""

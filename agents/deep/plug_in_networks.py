@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kofn.agents.deep.clone import clone_global, clone_local
+from kofn.agents.deep.clone import CLONING, clone_global, clone_local
 from kofn.agents.deep.networks import layers_of
 from kofn.agents.line_evaluation import acting_policy
 from kofn.envs.arrays import IntArray
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 IMITATION_STREAM = 1
 MAX_IMITATED_AGENTS = 200
 """Agents of the populations in which a global policy is imitated, or k."""
+
+IMITATION = CLONING
 
 N_SITUATIONS = 20_000
 """Places at which a local policy is imitated."""
@@ -65,21 +67,28 @@ def as_network(found: Any, problem: "Problem", deviation: Deviation) -> MlpGloba
         if layers is not None:
             return MlpGlobalPolicy(layers=layers, k=problem.k, sees_global_state=seen)
         n_agents = max(problem.k, min(problem.n_agents, MAX_IMITATED_AGENTS))
-        options: dict[str, Any] = {"sees_global_state": seen, "horizon": problem.max_cycles, "seed": seed}
+        options: dict[str, Any] = {
+            "sees_global_state": seen,
+            "horizon": problem.max_cycles,
+            "config": IMITATION,
+            "seed": seed,
+        }
         beacon = found if hasattr(found, "act") else _Dispatcher(found, game, problem.k)
         return clone_global(beacon, problem.local_policy, game, n_agents, **options)
     if layers is not None and deviation == "tagged":
         return MlpLocalPolicy(layers=layers)
     robot = _Fleet(found, game) if deviation == "shared" else _Robot(found, game)
-    return clone_local(found if hasattr(found, "act") else robot, game, n_situations=N_SITUATIONS, seed=seed)
+    return clone_local(
+        found if hasattr(found, "act") else robot, game, n_situations=N_SITUATIONS, config=IMITATION, seed=seed
+    )
 
 
 def tanh_layers(found: Any) -> Layers | None:
     """The layers of an actor-critic policy of Stable-Baselines3 that are tanh networks on raw observations."""
-    policy = getattr(found, "policy", None)
+    policy: Any = getattr(found, "policy", None)
     inner, last = (getattr(policy, name, None) for name in ("mlp_extractor", "action_net"))
     hidden = getattr(inner, "policy_net", None)
-    if hidden is None or type(getattr(policy, "features_extractor", None)).__name__ != "FlattenExtractor":
+    if hidden is None or last is None or type(policy.features_extractor).__name__ != "FlattenExtractor":
         return None
     names = [type(part).__name__ for part in (*hidden, last)]
     alternate = names[:-1:2] == ["Linear"] * len(names[:-1:2]) and names[1::2] == ["Tanh"] * len(names[1::2])

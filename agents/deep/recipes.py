@@ -21,7 +21,7 @@ from kofn.agents.alternation.learners import Problem
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.deep.best_response import ALGORITHMS, DeepGlobal, DeepLocal
-from kofn.agents.deep.clone import clone_global, clone_local
+from kofn.agents.deep.clone import CLONING, clone_global, clone_local
 from kofn.agents.deep.mode_classifier import ModeClassifier
 from kofn.agents.line_evaluation import evaluate_line
 from kofn.envs.arrays import one_of
@@ -39,6 +39,7 @@ PAPER_UPDATES = 8
 """Of the robots' network per proposal, in the paper's recipes."""
 
 MARGINS = (0.2, 0.35, 0.5, 0.7)
+SETTLED = (0.15, 0.2, 0.25)
 START_ROLLOUTS = 200
 
 
@@ -132,13 +133,14 @@ def imitate_best(setting: Setting, starts: Sequence[Pair], seed: np.random.SeedS
         for pair in starts
     ]
     global_teacher, local_teacher = starts[int(np.argmax(returns))]
-    local_policy = clone_local(local_teacher, setting.game, seed=child(seed, 1))
+    local_policy = clone_local(local_teacher, setting.game, config=CLONING, seed=child(seed, 1))
     n_agents = max(setting.k, min(setting.n_agents, 200))
-    sizes: dict[str, Any] = {"horizon": setting.max_cycles, "seed": child(seed, 2)}
+    sizes: dict[str, Any] = {"horizon": setting.max_cycles, "config": CLONING, "seed": child(seed, 2)}
     return clone_global(global_teacher, local_teacher, setting.game, n_agents, **sizes), local_policy
 
 
 def cluster_line_starts(k: int) -> list[Pair]:
-    """Conventions for `cluster_line`: chasing robots, and a beacon that switches at one of several margins or never."""
-    beacons = [Follow(k=k, margin=margin) for margin in MARGINS] + [Follow(k=k, margin=1.0, inner_only=True)]
-    return [(beacon, Chase()) for beacon in beacons]
+    """Conventions for `cluster_line`: chasing robots, and a beacon that switches at some margin, or hardly."""
+    switching = [Follow(k=k, margin=margin) for margin in MARGINS]
+    hardly = [Follow(k=k, margin=1.0, inner_only=True), *(Follow(k=k, margin=1.0, settled=near) for near in SETTLED)]
+    return [(beacon, Chase()) for beacon in (*switching, *hardly)]

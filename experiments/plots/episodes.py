@@ -43,8 +43,7 @@ def heatmap_figure(
     """
     recorded = {cell: [line for line in episodes if line["cell"] == cell] for cell in distinct(episodes, "cell")}
     first_of = {int(row["k"]): row["cell"] for row in reversed(rows) if row["cell"] in recorded}
-    continuous = isinstance(game, ContinuousGame)
-    if not first_of or not (continuous or global_state_is_place(game)):
+    if not first_of or not (isinstance(game, ContinuousGame) or global_state_is_place(game)):
         return None
     ks = spread(sorted(first_of), MAX_PANELS)
     shown = next(f"{row['learner']}, seed {row['seed']}" for row in rows if row["cell"] in recorded)
@@ -52,7 +51,7 @@ def heatmap_figure(
     panels = figure.subplots(len(ks), 1, sharex=True, squeeze=False)[:, 0]
     for axes, k in zip(panels, ks, strict=True):
         lines = recorded[first_of[k]]
-        image, met = _draw_line(axes, lines, game) if continuous else _draw_places(axes, lines, game)
+        image, met = _draw_episode(axes, lines, game)
         axes.set_title(f"k = {k}: in the most crowded place {met:.0%} of the time", fontsize="small")
     figure.colorbar(image, ax=list(panels), label="share of local agents", pad=0.01)
     panels[-1].set_xlabel("step")
@@ -62,8 +61,10 @@ def heatmap_figure(
     return figure
 
 
-def _draw_line(axes: Axes, lines: Sequence[Row], game: ContinuousGame) -> tuple[AxesImage, float]:
-    """A panel of places on a line, and how often the global agent was in the most crowded bin."""
+def _draw_episode(axes: Axes, lines: Sequence[Row], game: Game | ContinuousGame) -> tuple[AxesImage, float]:
+    """A panel, and how often the global agent was in the most crowded place."""
+    if not isinstance(game, ContinuousGame):
+        return _draw_places(axes, lines, game)
     trajectory = episode_of(lines)
     return draw_line(axes, trajectory, game), float(trajectory.at_mode(game).mean())
 

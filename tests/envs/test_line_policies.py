@@ -147,3 +147,6 @@ def test_conventions_of_the_cluster_line() -> None:
     assert Follow(k=5).act(places, counts).tolist() == [3, 3, 0]
     assert Follow(k=5, margin=0.4).act(places, counts).tolist() == [0, 3, 0]
     assert Follow(k=5, margin=1.0, inner_only=True).act(places, counts).tolist() == [1, 1, 3]
+    settled = Follow(k=5, margin=1.0, settled=0.2)  # it stays at a target and follows its sample elsewhere
+    assert settled.act(places, counts).tolist() == [0, 0, 4]
+    assert settled.act(places + np.float32([0.1, 0.3, -0.3]), counts).tolist() == [0, 3, 0]

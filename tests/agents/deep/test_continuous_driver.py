@@ -11,8 +11,10 @@ from oracle.two_sides import two_sides
 from kofn.agents import AlternatingConfig, AlternatingMARL
 from kofn.agents.alternation.pairs import numbers_of
 from kofn.agents.alternation.setting import Setting
+from kofn.agents.deep import recipes
 from kofn.agents.deep.best_response import DeepGlobal, DeepLocal
 from kofn.agents.deep.mode_classifier import ModeClassifier
+from kofn.agents.deep.networks import FitConfig
 from kofn.agents.deep.recipes import cluster_line_starts, deep_model
 from kofn.agents.line_evaluation import evaluate_line
 from kofn.envs import PopulationEnv
@@ -20,7 +22,7 @@ from kofn.envs.cluster_line import parallel_env
 from kofn.wrappers import Stratified, SubsampleObservation
 
 CONFIG = AlternatingConfig(n_rollouts=60, horizon=8, eta=0.05, max_alternations=2)
-SMALL: dict[str, Any] = {"n_populations": 30, "n_steps": 8, "n_updates": 8, "learning_rate": 1e-2}
+SMALL: dict[str, Any] = {"n_populations": 20, "n_steps": 8, "n_updates": 5, "learning_rate": 2e-2}
 
 
 def model(seed: int = 0, **options: Any) -> AlternatingMARL:
@@ -100,8 +102,10 @@ def test_the_defaults_are_the_papers_learners() -> None:
 
 
 @pytest.mark.parametrize("recipe", ["trpo", "reward"])
-def test_recipes_train_the_cluster_line(recipe: str) -> None:
+def test_recipes_train_the_cluster_line(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few robots and updates: the start of the recipe already beats the uniform pair by far."""
+    monkeypatch.setattr(recipes, "CLONING", FitConfig(n_steps=200, batch_size=256, smoothing=0.1))
+    monkeypatch.setattr(recipes, "CLASSIFYING_STEPS", 30)
     setting = Setting.of(SubsampleObservation(parallel_env(n_agents=20, max_cycles=20, global_view="none"), 5))
     config = AlternatingConfig(n_rollouts=50, horizon=20, eta=0.5, max_alternations=1)
     starts = cluster_line_starts(5) if recipe == "reward" else ()

@@ -11,6 +11,8 @@ from stable_baselines3 import A2C, DQN, PPO
 
 from kofn.agents import AlternatingConfig, AlternatingMARL
 from kofn.agents.alternation.learners import Problem
+from kofn.agents.deep import plug_in_networks
+from kofn.agents.deep.networks import FitConfig
 from kofn.agents.deep.plug_in import EnvLearner, Sb3Learner, env_learner
 from kofn.agents.deep.plug_in_networks import tanh_layers
 from kofn.envs.cluster_line import parallel_env
@@ -33,6 +35,13 @@ def problem(player: str) -> Problem:
     pair = {"global_policy": RIGHT, "local_policy": STAY}
     options: dict[str, Any] = {"game": GAME, "n_agents": 5, "k": 3, "max_cycles": 8, "player": player, **pair}
     return Problem(seed=np.random.SeedSequence(0), **options)
+
+
+@pytest.fixture(autouse=True)
+def brief_imitation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is imitated here is simple."""
+    monkeypatch.setattr(plug_in_networks, "IMITATION", FitConfig(n_steps=150, batch_size=128, smoothing=0.1))
+    monkeypatch.setattr(plug_in_networks, "N_SITUATIONS", 3000)
 
 
 class Leave:
