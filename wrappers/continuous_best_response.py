@@ -31,6 +31,7 @@ from gymnasium.spaces import MultiDiscrete
 from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.continuous import ContinuousGame, ContinuousPopulation
 from kofn.envs.continuous_observations import box
+from kofn.envs.limit import Limit
 from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy, UniformLineGlobalPolicy
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Observation, ObsMode, Space
@@ -56,12 +57,14 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
     """One population of a vector view; which agents do what is the subclasses'."""
 
     metadata = METADATA
+    k = Limit()
 
     def __init__(self, vector: ContinuousGlobalVector | ContinuousLocalVector, render_mode: RenderMode | None) -> None:
         if render_mode is not None:
             one_of("render_mode", render_mode, METADATA["render_modes"])
         self.render_mode = render_mode
         self.game = vector.game
+        self.k = vector.k
         self.observation_space: Space = vector.single_observation_space
         self.action_space: Space = vector.single_action_space
         self._vector = vector

@@ -29,7 +29,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, integer, one_of
+from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.continuous_observations import ContinuousGlobalEncoding, ContinuousLocalEncoding
 from kofn.envs.continuous_simulator import ContinuousSimulator
@@ -46,6 +46,7 @@ from kofn.envs.population import sample_without_replacement
 from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import Payment
 from kofn.envs.streams import Seed, Streams
+from kofn.wrappers.vector_sides import checked_actions
 from kofn.wrappers.view import DEFAULT_MAX_CYCLES
 
 Deviation = Literal["tagged", "shared"]
@@ -88,7 +89,7 @@ class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
 
     def _declare(self, num_envs: int, observation_space: Space, n_actions: int) -> None:
         """The spaces of `num_envs` environments."""
-        self.num_envs, self._n_actions = num_envs, n_actions
+        self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = observation_space, Discrete(n_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -126,7 +127,7 @@ class _ContinuousVector(VectorEnv[Float32Array, IntArray, Any]):
             TypeError, ValueError: actions of the wrong type, shape or range.
         """
         streams = self.streams
-        rewards = self.play(checked_actions(actions, self.num_envs, self._n_actions), streams)
+        rewards = self.play(checked_actions(self.single_action_space, self.num_envs, actions), streams)
         self.timestep += 1
         ended = np.full(self.num_envs, self.timestep >= self.max_cycles)
         observations, infos = self.observe(), {}
@@ -286,17 +287,3 @@ def continuous_game(game: ContinuousGame | str) -> ContinuousGame:
     if not isinstance(found, ContinuousGame):
         raise TypeError(f"game must be a ContinuousGame or the name of one; got {game!r}")
     return found
-
-
-def checked_actions(actions: Any, num_envs: int, n_actions: int) -> IntArray:
-    """The actions as int64 [environment], after checking them."""
-    values = np.asarray(actions)
-    if not np.issubdtype(values.dtype, np.integer):
-        raise TypeError(f"actions must be integers; got dtype {values.dtype}")
-    if values.shape != (num_envs,):
-        raise ValueError(f"actions must be one per environment, shape [{num_envs}]; got {list(values.shape)}")
-    bad = (values < 0) | (values >= n_actions)
-    if bad.any():
-        index = first_index(bad)
-        raise ValueError(f"actions must lie in [0, {n_actions}); entry {list(index)} is {values[index]}")
-    return values.astype(np.int64)

@@ -131,7 +131,7 @@ def make(**options: Any) -> ContinuousGlobalVector:
         (lambda: make().step(np.zeros(2, dtype=int)), RuntimeError, r"call reset\(\) before step\(\)"),
         (lambda: started().step(np.zeros(2)), TypeError, "actions must be integers; got dtype float64"),
         (lambda: started().step(np.zeros(3, dtype=int)), ValueError, r"shape \[2\]; got \[3\]"),
-        (lambda: started().step(np.array([0, 2])), ValueError, r"actions must lie in \[0, 2\); entry \[1\] is 2"),
+        (lambda: started().step(np.array([0, 2])), ValueError, r"actions must be between 0 and 1; entry \[1\] is 2"),
         (
             lambda: ContinuousLocalVector(two_sides(), 2, global_policy=Right(), n_agents=3, deviation="all"),  # type: ignore[arg-type]
             ValueError,
