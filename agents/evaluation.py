@@ -25,6 +25,9 @@ from kofn.envs.streams import Seed, Streams
 BATCH = 4096
 """Rollouts simulated at once, bounding memory."""
 
+CLEARLY = 3.0
+"""Standard errors of a paired difference beyond which a first look decides."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
@@ -130,6 +133,11 @@ def evaluate(
 def standard_error(samples: FloatArray) -> float:
     """Standard error of the mean of independent samples (nan for one)."""
     return float(samples.std(ddof=1) / np.sqrt(len(samples))) if len(samples) > 1 else float("nan")
+
+
+def clearly_less(differences: FloatArray) -> bool:
+    """Whether the mean of paired differences lies more than `CLEARLY` standard errors below zero."""
+    return bool(differences.mean() < -CLEARLY * standard_error(differences))
 
 
 def _rollouts(

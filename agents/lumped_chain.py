@@ -30,12 +30,12 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
 from kofn.agents.observation_channel import Channel, lift, project
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
-from kofn.agents.side_by_side import side_by_side
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.side_by_side import side_by_side
 
 RELATIVE_TOLERANCE = 1e-12
 """Residual of the linear systems relative to their right-hand side (GMRES)."""

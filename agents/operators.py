@@ -30,7 +30,6 @@ import numpy.typing as npt
 from scipy import sparse
 
 from kofn.agents.gathered_ranks import gathered_ranks, slots_of
-from kofn.agents.side_by_side import side_by_side
 from kofn.agents.symmetric_power.power import SymmetricPower
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
@@ -42,6 +41,7 @@ from kofn.envs.population import (
     rank_histograms,
     sample_multinomial,
 )
+from kofn.envs.side_by_side import side_by_side
 
 Kernel = FloatArray | sparse.csr_array | SymmetricPower
 """Row-stochastic matrix over histograms in rank order, [histogram, histogram'], or what applies one and its `.T`."""

@@ -21,11 +21,11 @@ Returned = TypeVar("Returned")
 
 def compiled(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
     """`function` as machine code, compiled when it is first called; x / 0 is inf or nan there, as in numpy."""
-    return _compile(function)
+    return _compile(function, nogil=True)
 
 
 def compiled_for_threads(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
-    """As `compiled`, for loops that threads run side by side; a product and a sum may be rounded as one."""
+    """As `compiled`; a product and a sum may be rounded as one."""
     return _compile(function, nogil=True, fastmath={"contract"})
 
 

@@ -141,11 +141,11 @@ def spread_cells(key: Words, totals: IntArray, conditional: FloatArray, counts: 
 @compiled
 def step_crowds(
     key: Words,
+    part: tuple[int, int],
     counts: IntArray,
     global_states: IntArray,
     choices: FloatArray,
-    moves: tuple[FloatArray, IntArray],
-    rewards: FloatArray,
+    tables: tuple[FloatArray, IntArray, FloatArray],
     actions: IntArray,
     moved: IntArray,
 ) -> FloatArray:
@@ -153,20 +153,21 @@ def step_crowds(
 
     Args:
         key: of this step.
+        part: the populations to step, (first, first that is left alone); those of the result.
         counts: [population, s_l].
         global_states: those of payments and those of moves, [2, population].
         choices: laws of actions, [population, s_l, a_l].
-        moves: conditional probabilities [s_l, s_g, a_l, s_l'] and integer thresholds [s_l, s_g, a_l, s_l' - 1].
-        rewards: r_l [s_l, s_g, a_l].
+        tables: conditional probabilities of moves [s_l, s_g, a_l, s_l'], integer thresholds [s_l, s_g, a_l, s_l' - 1],
+            and r_l [s_l, s_g, a_l].
         actions: out, agents by state and action [population, s_l, a_l].
         moved: out, next counts [population, s_l].
     """
     n_states, n_actions = actions.shape[1:]
     state, masks = np.empty(4, dtype=np.uint64), np.empty((3, max(n_states, n_actions, DIGITS)), dtype=np.uint64)
     law, limits = np.empty(n_actions), np.empty(n_actions - 1, dtype=np.int64)
-    conditional, thresholds = moves
-    totals = np.zeros(len(counts))
-    for b in range(len(counts)):
+    conditional, thresholds, rewards = tables
+    totals = np.zeros(part[1] - part[0])
+    for b in range(part[0], part[1]):
         paid_at, seen = global_states[0, b], global_states[1, b]
         for x in range(n_states):
             n, stream = counts[b, x], (b * n_states + x) * (n_actions + 1)
@@ -183,7 +184,7 @@ def step_crowds(
                 n = actions[b, x, a]
                 if n <= 0:
                     continue
-                totals[b] += n * rewards[x, paid_at, a]
+                totals[b - part[0]] += n * rewards[x, paid_at, a]
                 start_stream(key, stream + 1 + a, state)
                 if n > FEW:
                     _spread_many(state, n, conditional[x, seen, a], moved[b])

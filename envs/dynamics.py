@@ -14,7 +14,7 @@ takes from the generator of moves.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -27,6 +27,9 @@ from kofn.envs.reward_law import RewardLaw
 
 BLOCK = 1 << 18
 """Agents of a crowd drawn at once where every agent is drawn, bounding memory."""
+
+STEP_WORK = 4
+"""What it takes to draw who takes an action and where they go, beside one of the numbers `side_by_side` counts."""
 
 Outcome = tuple[FloatArray, IntArray]
 """Rewards paid, and next states (or counts)."""
@@ -179,16 +182,13 @@ class TabularDynamics:
         actions, moved = np.zeros(choices.shape, dtype=np.int64), np.zeros(counts.shape, dtype=np.int64)
         globals_ = np.empty((2, len(s_g)), dtype=np.int64)
         globals_[0], globals_[1] = s_g, seen
-        totals = loops.step_crowds(
-            loops.new_key(draws.moves),
-            np.ascontiguousarray(counts, dtype=np.int64),
-            globals_,
-            np.ascontiguousarray(choices, dtype=np.float64),
-            self._local_moves,
-            self._local_payments,
-            actions,
-            moved,
-        )
+        key, counts = loops.new_key(draws.moves), np.ascontiguousarray(counts, dtype=np.int64)
+        choices, tables = np.ascontiguousarray(choices, dtype=np.float64), (*self._local_moves, self._local_payments)
+        steps = [
+            partial(loops.step_crowds, key, (part.start, part.stop), counts, globals_, choices, tables, actions, moved)
+            for part in loops.parts(len(counts))
+        ]
+        totals = np.concatenate(loops.side_by_side(steps, choices.size * STEP_WORK))
         return totals if self.local_reward_law is None else self._draw_payments(draws, actions, s_g), moved
 
     def _draw_payments(self, draws: Draws, actions: IntArray, s_g: IntArray) -> FloatArray:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kofn.agents import (
+    AlternatingConfig,
     AlternatingMARL,
     AlternatingResult,
     Equilibrium,
@@ -159,7 +160,8 @@ def build_model(config: TrainConfig) -> Model:
     if config.learner == "observation_aware":
         given = (global_learner, local_learner)
         paper = given if given != (GLearner(), LLearner()) else None
-        return MultiStart(env, config.alternation, global_learner=config.aware, paper_learners=paper, seed=config.seed)
+        alternation = config.alternation if config.alternation != AlternatingConfig() else None
+        return MultiStart(env, alternation, global_learner=config.aware, paper_learners=paper, seed=config.seed)
     if config.learner == "mean_field":
         global_learner = replace(global_learner, operator="rounded")
         local_learner = replace(local_learner, method="mean_field")

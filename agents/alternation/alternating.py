@@ -27,12 +27,13 @@ from tqdm import tqdm
 from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
 from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement, RolloutJudge
 from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, Problem, check_learners, default_learners
-from kofn.agents.alternation.model_files import StoredModel, describe_model, load_model, save_model
+from kofn.agents.alternation.model_files import BEST_FILE, StoredModel, describe_model, load_model, save_model
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local, same_pair
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Player, proposal_bound, sufficient_horizon
 from kofn.agents.global_response.g_learn import check_table
 from kofn.envs.arguments import checked_types
+from kofn.envs.arrays import integer
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.interface import OpenGame
 from kofn.envs.observations import Observation
@@ -111,7 +112,11 @@ class AlternatingMARL:
         return len(self.history) >= 2 and all(proposal.verdict != "accept" for proposal in self.history[-2:])
 
     def learn(
-        self, *, progress_bar: bool = False, on_proposal: Callable[[Proposal], None] | None = None
+        self,
+        *,
+        progress_bar: bool = False,
+        on_proposal: Callable[[Proposal], None] | None = None,
+        until: int | None = None,
     ) -> AlternatingResult:
         """Alternate until both players' proposals are refused or `max_alternations` is reached.
 
@@ -120,6 +125,7 @@ class AlternatingMARL:
         Args:
             progress_bar: show one (on a terminal).
             on_proposal: called after every proposal (to save, log or plot).
+            until: proposals in all after which to pause; omitted: do not.
         """
         began = time.perf_counter()
         judge = self._judge()
@@ -133,7 +139,7 @@ class AlternatingMARL:
             mininterval=0,
         ) as bar:
             bar.set_postfix_str(f"potential {current.potential:.2f}")
-            for player in self._turns(total):
+            for player in self._turns(total if until is None else min(total, integer("until", until, 0))):
                 current, proposal = self._propose(player, current, judge)
                 self.history = (*self.history, proposal)
                 bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.potential:.2f}", refresh=False)
@@ -228,6 +234,7 @@ class AlternatingMARL:
 
         A game without arrays is not written: pass it to `load`.
         """
+        (Path(folder) / BEST_FILE).unlink(missing_ok=True)  # several alternations were here before
         save_model(self.stored(), Path(folder))
 
     @property

@@ -6,17 +6,20 @@ A game of this kind has many equilibria, and which one an alternation ends in is
     from_paper  observation-aware learners from the pair that "paper" ends with: what better responses alone bring
     uniform     "keep" and the uniform fleet
     chase       "keep" and the fleet that goes where s_g is (`kofn.agents.starts`)
-    focal       the fleet that acts as if s_g were z, and the constant dispatcher for z; z the one whose pair, as it
-                stands, is worth most
+    focal_z     the fleet that acts as if s_g were z, and the constant dispatcher for z: one convention for every z
+
+All conventions are valued as they stand; beside the best three the dispatcher gets one response; the best of these
+pairs alternates to its end. Where the others paused is listed too.
 
 Each is an `AlternatingMARL` of its own, so everything that is said of one holds here. Their ends are evaluated in the
-n-agent game on common random numbers that no alternation has used, and the best is kept. `paper` is among them: up to
-the error of that evaluation the result is never below the paper's method.
+n-agent game on common random numbers that no alternation has used, and the best is kept (`multi_start_selection`).
+`paper` is among them: up to the error of that evaluation the result is never below the paper's method.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,12 @@ import numpy as np
 from pettingzoo import ParallelEnv
 
 from kofn.agents.alternation.alternating import AlternatingMARL
-from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal
-from kofn.agents.alternation.judges import RolloutJudge, same_pair
-from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner
-from kofn.agents.alternation.multi_start_files import read_done, write_equilibria
-from kofn.agents.alternation.multi_start_result import Equilibrium, MultiStartResult
+from kofn.agents.alternation.history import AlternatingConfig, Proposal
+from kofn.agents.alternation.judges import ExactJudge, Judge, RolloutJudge
+from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
+from kofn.agents.alternation.multi_start_files import forget_starts, read_done, write_equilibria, write_starts
+from kofn.agents.alternation.multi_start_result import MultiStartResult
+from kofn.agents.alternation.multi_start_selection import value_ends
 from kofn.agents.alternation.observation_aware_learner import ObservationAware, aware_fleet
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.starts import chase, focal, heading_to
@@ -41,13 +45,19 @@ from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import n_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
-STARTS = ("paper", "from_paper", "uniform", "chase", "focal")
+STARTS = ("paper", "from_paper", "uniform", "chase")
+"""Starts that alternate to their end; the conventions follow."""
+
+CONVENTION = "focal_{}"
 
 SELECTION_STREAM, FOCAL_STREAM, GAME_STREAM, START_STREAM = range(10, 14)
 """Streams of the seed, apart from those that an alternation uses."""
 
+CONVENTIONS = 3
+"""Conventions beside which the dispatcher responds."""
+
 FOCAL_ROLLOUTS = 200
-ROLLOUTS = 1000
+ROLLOUTS = 500
 """Rollouts per estimate while the alternations run; their ends are told apart by more."""
 
 ORACLE_DRAWS = 1000
@@ -67,6 +77,11 @@ def _papers(setting: Setting) -> tuple[GLearner, LLearner]:
     return GLearner(), LLearner(operator="monte_carlo" if many else "auto")
 
 
+def _convention_of(name: str) -> int:
+    """Z of the start focal_z."""
+    return int(name.removeprefix(CONVENTION.format("")))
+
+
 class MultiStart:
     """Alternations from several starts on one environment.
 
@@ -78,13 +93,12 @@ class MultiStart:
         local_learner: proposes pi_l (not from "paper"); omitted: `aware_fleet`.
         paper_learners: the learners of "paper"; omitted: G-LEARN and L-LEARN, the latter sampled where k agents
             have more than 2000 histograms.
-        n_rollouts: rollouts by which the best end is chosen.
+        n_rollouts: rollouts by which the best end is chosen, unless `config` evaluates exactly.
         seed: source of all randomness.
 
     Attributes:
         setting: game, n, k and observation format.
         models: the alternations begun so far, by start.
-        best: the alternation kept; before `learn`, the first one.
     """
 
     @checked_types
@@ -112,7 +126,13 @@ class MultiStart:
         self._root = seed_sequence(seed)
         self._folder: Path | None = None
         self.models: dict[str, AlternatingMARL] = {}
-        self.best = self._open("paper")
+        self._best = "paper"
+        self._open("paper")
+
+    @property
+    def best(self) -> AlternatingMARL:
+        """The alternation kept; before the end of `learn`, the first one."""
+        return self.models[self._best]
 
     @property
     def seed(self) -> np.random.SeedSequence:
@@ -148,13 +168,14 @@ class MultiStart:
             on_proposal: called after every proposal (to save, log or plot).
         """
         began = time.perf_counter()
-        outcomes = {}
-        for name in STARTS:
-            model = self._open(name)
-            outcomes[name] = model.learn(progress_bar=progress_bar, on_proposal=on_proposal)
-        equilibria = self._equilibria(outcomes)
-        best = max(equilibria, key=lambda equilibrium: equilibrium.potential).start
-        self.best = self.models[best]
+        options: dict[str, Any] = {"progress_bar": progress_bar, "on_proposal": on_proposal}
+        outcomes = {name: self._open(name).learn(**options) for name in STARTS}
+        tried = {name: self._open(name).learn(until=1, **options) for name in self._conventions()}
+        focal_best = max(tried, key=lambda name: tried[name].potential)
+        outcomes |= {**tried, focal_best: self._open(focal_best).learn(**options)}
+        judge_of, paused = partial(self._fresh_judge, SELECTION_STREAM), set(tried) - {focal_best}
+        equilibria, best = value_ends(outcomes, judge_of, self.n_rollouts, paused)
+        self._best = best
         result = MultiStartResult(
             equilibria=equilibria, best=best, outcome=outcomes[best], wall_time=time.perf_counter() - began
         )
@@ -162,29 +183,18 @@ class MultiStart:
             write_equilibria(self._folder, equilibria)
         return result
 
-    def _equilibria(self, outcomes: dict[str, AlternatingResult]) -> tuple[Equilibrium, ...]:
-        """The ends, evaluated on random numbers of their own."""
-        judge = self._fresh_judge(SELECTION_STREAM, self.n_rollouts)
-        found: list[Equilibrium] = []
-        for name, outcome in outcomes.items():
-            pair = (outcome.global_policy, outcome.local_policy)
-            twin = next((one for one in found if same_pair(pair, (one.global_policy, one.local_policy))), None)
-            judged = judge.judge(*pair) if twin is None else twin
-            found.append(
-                Equilibrium(
-                    start=name,
-                    global_policy=pair[0],
-                    local_policy=pair[1],
-                    potential=judged.potential,
-                    standard_error=judged.standard_error,
-                    converged=outcome.converged,
-                    n_proposals=outcome.n_iterations,
-                    same_as=twin.start if twin is not None else "",
-                )
-            )
-        return tuple(found)
+    def _conventions(self) -> list[str]:
+        """The conventions to respond to, in the order of s_g: those worth most as they stand."""
+        judge = self._fresh_judge(FOCAL_STREAM, FOCAL_ROLLOUTS)
+        names = [CONVENTION.format(z) for z in range(self.setting.game.n_global_states)]
+        values = {name: judge.judge(*self._pair(name)).potential for name in names}
+        best = sorted(names, key=lambda name: -values[name])[:CONVENTIONS]
+        return [name for name in names if name in best]
 
-    def _fresh_judge(self, stream: int, n_rollouts: int) -> RolloutJudge:
+    def _fresh_judge(self, stream: int, n_rollouts: int) -> Judge:
+        """A judge that no alternation has used; exact where theirs is."""
+        if self.config.evaluation == "exact":
+            return ExactJudge(setting=self.setting)
         horizon = self._open("paper").horizon
         return RolloutJudge(
             setting=self.setting, horizon=horizon, n_rollouts=n_rollouts, seed=child(self._root, stream)
@@ -193,13 +203,28 @@ class MultiStart:
     def _open(self, name: str) -> AlternatingMARL:
         """The alternation of a start: in progress, as the folder has it, or new."""
         if name not in self.models:
-            stored = read_done(self._folder, name) if self._folder is not None else None
-            self.models[name] = stored if stored is not None else self._begin(name)
+            model = self._stored(name)
+            self.models[name] = model if model is not None else self._begin(name)
         return self.models[name]
 
+    def _stored(self, name: str) -> AlternatingMARL | None:
+        """The alternation as the folder has it, with this run's learners where they are the user's own."""
+        game = self.setting.game
+        model = None
+        if self._folder is not None:
+            model = read_done(self._folder, name, None if isinstance(game, TabularGame) else game)
+        if model is not None:
+            for side, learner in zip(("global_learner", "local_learner"), self._learners(name), strict=True):
+                if isinstance(getattr(model, side), MissingLearner):
+                    setattr(model, side, learner)
+        return model
+
+    def _learners(self, name: str) -> tuple[GlobalLearner, LocalLearner]:
+        return self.paper_learners if name == "paper" else (self.global_learner, self.local_learner)
+
     def _begin(self, name: str) -> AlternatingMARL:
-        learners = self.paper_learners if name == "paper" else (self.global_learner, self.local_learner)
-        start = self._pair(name)
+        learners, start = self._learners(name), self._pair(name)
+        position = STARTS.index(name) if name in STARTS else len(STARTS) + _convention_of(name)
         return AlternatingMARL(
             self.setting,
             self.paper_config if name == "paper" else self.config,
@@ -207,7 +232,7 @@ class MultiStart:
             local_learner=learners[1],
             global_policy=start[0],
             local_policy=start[1],
-            seed=child(self._root, START_STREAM, STARTS.index(name)),
+            seed=child(self._root, START_STREAM, position),
         )
 
     def _pair(self, name: str) -> tuple[GlobalPolicy | None, LocalPolicy | str]:
@@ -217,31 +242,34 @@ class MultiStart:
         if name == "from_paper":
             paper = self._open("paper")
             return paper.global_policy, paper.local_policy
-        game = self._arrays()
+        game, k = self._arrays, self.setting.k
         if name == "chase":
-            return GlobalPolicy.named("keep", game, self.setting.k), chase(game)
-        pairs = [(heading_to(game, self.setting.k, z), focal(game, z)) for z in range(game.n_global_states)]
-        judge = self._fresh_judge(FOCAL_STREAM, FOCAL_ROLLOUTS)
-        return max(pairs, key=lambda pair: judge.judge(*pair).potential)
+            return GlobalPolicy.named("keep", game, k), chase(game)
+        z = _convention_of(name)
+        return heading_to(game, k, z), focal(game, z)
 
+    @cached_property
     def _arrays(self) -> TabularGame:
         """The game's arrays, estimated where it is given as functions."""
         game = self.setting.game
-        return (
-            game if isinstance(game, TabularGame) else sampled_game(game, ORACLE_DRAWS, child(self._root, GAME_STREAM))
-        )
+        if isinstance(game, TabularGame):
+            return game
+        return sampled_game(game, ORACLE_DRAWS, child(self._root, GAME_STREAM))
 
     def predict(self, observations: dict[str, Observation], deterministic: bool = True) -> dict[str, int]:
         """Actions of the best pair; see `AlternatingMARL.predict`."""
         return self.best.predict(observations, deterministic)
 
     def save(self, folder: str | Path) -> None:
-        """Write the best alternation to a folder, for `AlternatingMARL.load`, and all of them below its `starts`."""
+        """Write all alternations to a folder, the best one for `AlternatingMARL.load`; see `multi_start_files`.
+
+        A folder that this run has neither been saved to nor resumed from loses the alternations it holds.
+        """
         folder = Path(folder)
-        for name, model in self.models.items():
-            model.save(folder / "starts" / name)
-        self.best.save(folder)
+        if self._folder != folder:
+            forget_starts(folder)
         self._folder = folder
+        write_starts(folder, self.models, self._best)
 
     def description(self) -> dict[str, Any]:
         """What fixes the run, as JSON values."""
@@ -256,12 +284,14 @@ class MultiStart:
         """Go on from what `save` has written to a folder.
 
         Raises:
-            ValueError: it holds a run with other settings.
+            ValueError: it holds no such run, or one with other settings.
         """
-        self._folder = Path(folder)
         wanted = self.description()
-        self.models = {}
-        self.best = self._open("paper")
+        self._folder, self.models, self._best = Path(folder), {}, "paper"
+        stored = self._stored("paper")
+        if stored is None:
+            raise ValueError(f"{folder} holds no run from several starts; use another --folder, or --overwrite")
+        self.models["paper"] = stored
         found = self.description()
         for name, value in wanted.items():
             if found[name] != value:

@@ -4,21 +4,27 @@ The crowd is the law mu of its agents' states. Of n agents, mu = c/n, every agen
 them are seen without replacement; in the limit n -> infinity (n_agents = 0) the crowd moves by mu' = mu P~_{s_g},
 without noise, and what is seen is Multinomial(k, mu). Each rollout has a random stream of its own (splitmix64 from its
 key), so that two policies played on the same keys meet the same numbers (common random numbers), and one rollout's
-choices never shift another's draws.
+choices never shift another's draws. Rollouts can therefore be played in any parts, by several threads.
+
+A histogram F is known by its tails r_x = F_x + F_{x+1} + .., which are counted as they are drawn; its rank is
+
+    rank(F) = C(k+S-1, S-1) - 1 - sum_{x=1}^{S-1} C(r_x + S-1-x, S-x)          (`symmetric_power.shears`).
+
+Every function here is compiled at the first training on a machine, so they are few, and call nothing of numpy's.
 """
 
 from typing import Any
 
 import numpy as np
 
-from kofn.agents.compiled import compiled
+from kofn.agents.compiled import compiled_for_threads
 from kofn.envs.arrays import FloatArray, IntArray
 
 NEGLIGIBLE = 1e-9
 """Chance of a histogram that is not worth adding up."""
 
 
-@compiled
+@compiled_for_threads
 def draw(stream: Any, position: int) -> float:
     """Uniform number on [0, 1) at `position` of a stream (splitmix64)."""
     z = stream + np.uint64(position) * np.uint64(0x9E3779B97F4A7C15)
@@ -28,70 +34,61 @@ def draw(stream: Any, position: int) -> float:
     return float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@compiled
-def outcome(uniform: float, weights: FloatArray) -> int:
-    """Draw by inversion: how many of the cumulative weights, but for the last, are at most `uniform`."""
-    chosen, level = 0, 0.0
-    for index in range(len(weights) - 1):
-        level += weights[index]
-        chosen += uniform >= level
-    return chosen
-
-
-@compiled
-def see(seen: IntArray, crowd: FloatArray, n_agents: int, k: int, stream: Any, position: int) -> None:
-    """Fill `seen` [s_l] with the histogram of k agents of the crowd."""
-    seen[:] = 0
-    levels = np.cumsum(crowd)
+@compiled_for_threads
+def see(scratch: FloatArray, sizes: IntArray, stream: Any, position: int, terms: IntArray) -> int:
+    """Rank of the histogram of k agents drawn from the crowd in scratch[0]; scratch[1] and [2] are overwritten."""
+    n_agents, k, last, level = sizes[0], sizes[1], terms.shape[0] - 1, 0.0
+    for y in range(last):
+        level += scratch[0, y]
+        scratch[1, y], scratch[2, y] = level, 0.0
     for j in range(k):
         uniform = draw(stream, position + j)
-        if n_agents > 0:
-            uniform *= 1.0 - j / n_agents
-        x = 0
-        for y in range(len(crowd) - 1):
-            x += uniform >= levels[y]
-        seen[x] += 1
-        if n_agents > 0:
-            for y in range(x, len(crowd)):
-                levels[y] -= 1.0 / n_agents
+        if n_agents == 0:
+            for y in range(last):
+                scratch[2, y] += uniform >= scratch[1, y]
+            continue
+        uniform *= 1.0 - j / n_agents
+        for y in range(last):
+            if uniform >= scratch[1, y]:
+                scratch[2, y] += 1.0
+            else:
+                scratch[1, y] -= 1.0 / n_agents
+    rank = 0
+    for x in range(last + 1):
+        rank += terms[x, k] - (terms[x, int(scratch[2, x - 1])] if x > 0 else 0)
+    return rank
 
 
-@compiled
-def rank(seen: IntArray, k: int, choose: IntArray) -> int:
-    """Rank of a histogram (`kofn.envs.population`), from choose[r, m] = C(r + m, m)."""
-    remaining, found = k, 0
-    for i in range(len(seen) - 1):
-        m = len(seen) - 1 - i
-        found += choose[remaining, m] - choose[remaining - seen[i], m]
-        remaining -= seen[i]
-    return found
-
-
-@compiled
-def move(crowd: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
-    """Replace `crowd` [s_l] by the next one, each agent moving by `law` [s_l, s_l']."""
-    n_states = len(crowd)
-    moved = np.zeros(n_states)
-    drawn = 0
+@compiled_for_threads
+def move(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
+    """Replace the crowd in scratch[0] by the next one, each agent moving by `law` [s_l, s_l']."""
+    n_states, drawn = law.shape[0], 0
+    for y in range(n_states):
+        scratch[1, y] = 0.0
     for x in range(n_states):
         if n_agents == 0:
             for y in range(n_states):
-                moved[y] += crowd[x] * law[x, y]
-        else:
-            for _ in range(round(crowd[x] * n_agents)):
-                moved[outcome(draw(stream, position + drawn), law[x])] += 1.0 / n_agents
-                drawn += 1
-    crowd[:] = moved
+                scratch[1, y] += scratch[0, x] * law[x, y]
+            continue
+        for _ in range(int(scratch[0, x] * n_agents + 0.5)):
+            uniform, level, chosen = draw(stream, position + drawn), 0.0, 0
+            for y in range(n_states - 1):
+                level += law[x, y]
+                chosen += uniform >= level
+            scratch[1, chosen] += 1.0 / n_agents
+            drawn += 1
+    for y in range(n_states):
+        scratch[0, y] = scratch[1, y]
 
 
-@compiled
+@compiled_for_threads
 def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a configuration
     local_law: FloatArray,
     local_reward: FloatArray,
     global_law: FloatArray,
     global_reward: FloatArray,
     table: IntArray,
-    choose: IntArray,
+    terms: IntArray,
     global_states: IntArray,
     crowds: FloatArray,
     keys: IntArray,
@@ -107,7 +104,7 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
         global_law: P_g, float [s_g, a_g, s_g'].
         global_reward: r_g, float [s_g, a_g].
         table: pi_g, int64 [s_g, histogram].
-        choose: C(r + m, m), int64 [r, m].
+        terms: `rank_terms` of k agents.
         global_states: int64 [rollout], changed in place.
         crowds: float [rollout, s_l], changed in place.
         keys: uint64 [rollout], streams.
@@ -115,26 +112,32 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
         sizes: (n_agents, k); n_agents = 0: the limit.
         discount: gamma.
     """
-    n_agents, k = sizes[0], sizes[1]
-    returns = np.zeros(len(keys))
-    seen = np.zeros(crowds.shape[1], dtype=np.int64)
-    draws = k + n_agents + 1
-    for rollout in range(len(keys)):
-        s_g, stream, weight = global_states[rollout], keys[rollout], 1.0
-        crowd = crowds[rollout]
+    n_agents, k, n_states, n_global = sizes[0], sizes[1], crowds.shape[1], global_law.shape[2]
+    returns, scratch = np.zeros(keys.shape[0]), np.zeros((3, n_states))
+    for rollout in range(keys.shape[0]):
+        s_g, stream, weight, total = global_states[rollout], keys[rollout], 1.0, 0.0
+        for x in range(n_states):
+            scratch[0, x] = crowds[rollout, x]
         for t in range(lengths[rollout]):
-            position = t * draws + 1
-            see(seen, crowd, n_agents, k, stream, position)
-            action = table[s_g, rank(seen, k, choose)]
-            returns[rollout] += weight * (global_reward[s_g, action] + (crowd * local_reward[s_g]).sum())
+            position = t * (k + n_agents + 1) + 1
+            action = table[s_g, see(scratch, sizes, stream, position, terms)]
+            paid = global_reward[s_g, action]
+            for x in range(n_states):
+                paid += scratch[0, x] * local_reward[s_g, x]
+            total += weight * paid
             weight *= discount
-            old, s_g = s_g, outcome(draw(stream, position + k), global_law[s_g, action])
-            move(crowd, local_law[old], n_agents, stream, position + k + 1)
-        global_states[rollout] = s_g
+            old, uniform, level, s_g = s_g, draw(stream, position + k), 0.0, 0
+            for y in range(n_global - 1):
+                level += global_law[old, action, y]
+                s_g += uniform >= level
+            move(scratch, local_law[old], n_agents, stream, position + k + 1)
+        global_states[rollout], returns[rollout] = s_g, total
+        for x in range(n_states):
+            crowds[rollout, x] = scratch[0, x]
     return returns
 
 
-@compiled
+@compiled_for_threads
 def gather(weights: FloatArray, values: FloatArray, histograms: IntArray) -> FloatArray:
     """sum_i values[i] prod_x weights[i, x, F_x], float [F, column]: particles seen through a channel of product form.
 
@@ -149,7 +152,7 @@ def gather(weights: FloatArray, values: FloatArray, histograms: IntArray) -> Flo
     n_seen, n_states = histograms.shape
     found = np.zeros((n_seen, values.shape[1]))
     firsts = np.ones(n_states + 1)
-    for i in range(len(weights)):
+    for i in range(weights.shape[0]):
         for f in range(n_seen):
             x = 0
             while f > 0 and x < n_states and histograms[f, x] == histograms[f - 1, x]:

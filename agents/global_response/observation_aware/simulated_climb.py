@@ -6,8 +6,9 @@ r"""Memoryless policy iteration by rollouts: climb Phi of the n-agent game over 
               mean of paired rollouts by more than its standard error first
 
 The judging rollouts are the same throughout, so the climb is monotone on them. It starts from the best of several
-candidates on the same rollouts, and therefore never ends below any of them. It stops when two sets of particles in
-turn lead nowhere, or a step gains less than the tolerance (`converged`), or after `max_iterations`.
+candidates on the same rollouts. What lies clearly (`clearly_less`) below on the first quarter of the rollouts is not
+played on the others. First steps are made with a quarter of the particles; once they lead nowhere or gain less than the
+tolerance, with all of them; once these do too, the climb stops (`converged`), or after `max_iterations`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kofn.agents.evaluation import clearly_less, standard_error
 from kofn.agents.global_response.observation_aware.simulation import CrowdGame, Crowds
 from kofn.envs.arrays import FloatArray, IntArray
 
@@ -23,8 +25,8 @@ JUDGE_STREAM, PARTICLE_STREAM = range(2)
 SHRINK = 4
 """Factor between the sets of entries that are tried."""
 
-ATTEMPTS = 2
-"""Sets of particles that may fail in a row."""
+PART = 4
+"""First looks take one part in so many of the rollouts, and of the particles."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,35 +71,73 @@ def climb_by_rollouts(
         crowd: the game of n agents under the fleet.
         candidates: action tables, int64 [s_g, histogram].
         n_rollouts: judging rollouts.
-        n_particles: particles per step.
+        n_particles: particles per step, at the end.
         tolerance: gain, in units of value, at which to stop.
         max_iterations: accepted steps after which to give up.
     """
-    starts = crowd.starts(n_rollouts, JUDGE_STREAM)
-    judged = [_Judged(table, crowd.returns(table, starts)[0]) for table in candidates]
-    best = max(judged, key=lambda one: float(one.returns.mean()))
-    failures, steps, certificate, converged = 0, 0, float("inf"), False
-    for attempt in range(max_iterations * ATTEMPTS):
-        gradient, _ = crowd.gradient(best.table, n_particles, PARTICLE_STREAM, attempt)
+    rollouts = _Rollouts(crowd, crowd.starts(n_rollouts, JUDGE_STREAM))
+    best = rollouts.best(candidates)
+    particles = [max(1, n_particles // PART), n_particles]
+    attempt, steps, certificate = 0, 0, float("inf")
+    while particles and steps < max_iterations:
+        gradient, _ = crowd.gradient(best.table, particles[0], PARTICLE_STREAM, attempt)
         certificate = first_order_gap(best.table, gradient)
-        better = _first_better(crowd, best, starts, switches(best.table, gradient))
-        if better is None:
-            failures += 1
-        else:
-            gain = float((better.returns - best.returns).mean())
-            best, steps, failures = better, steps + 1, ATTEMPTS if gain < tolerance else 0
-        converged = failures >= ATTEMPTS
-        if converged or steps >= max_iterations:
-            break
-    error = float(best.returns.std(ddof=1) / np.sqrt(n_rollouts))
+        better = rollouts.first_better(best, switches(best.table, gradient))
+        attempt += 1
+        if better is None or (better.returns - best.returns).mean() < tolerance:
+            particles = particles[1:]
+        if better is not None:
+            best, steps = better, steps + 1
     return SimulatedClimb(
         table=best.table,
         potential=float(best.returns.mean()),
-        standard_error=error,
+        standard_error=standard_error(best.returns),
         n_iterations=steps,
-        converged=converged,
+        converged=not particles,
         certificate=certificate,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Rollouts:
+    """The judging rollouts, of which the first ones are played first."""
+
+    crowd: CrowdGame
+    starts: Crowds
+
+    @property
+    def _first(self) -> int:
+        return max(2, len(self.starts[0]) // PART)
+
+    def _begun(self, table: IntArray) -> _Judged:
+        first = self._first
+        states, crowds, keys = self.starts
+        return _Judged(table, self.crowd.returns(table, (states[:first], crowds[:first], keys[:first]))[0])
+
+    def _finished(self, begun: _Judged) -> _Judged:
+        first = self._first
+        states, crowds, keys = self.starts
+        returns, _ = self.crowd.returns(begun.table, (states[first:], crowds[first:], keys[first:]))
+        return _Judged(begun.table, np.concatenate([begun.returns, returns]))
+
+    def best(self, tables: Sequence[IntArray]) -> _Judged:
+        """The table with the largest mean, of those that do not clearly lose early."""
+        begun = [self._begun(table) for table in tables]
+        leader = max(begun, key=lambda one: float(one.returns.mean()))
+        left = [one for one in begun if not clearly_less(one.returns - leader.returns)]
+        return max(map(self._finished, left), key=lambda one: float(one.returns.mean()))
+
+    def first_better(self, best: _Judged, tables: Iterator[IntArray]) -> _Judged | None:
+        """The first table that gains more than the standard error of its gain; None when none does."""
+        for table in tables:
+            begun = self._begun(table)
+            if clearly_less(begun.returns - best.returns[: self._first]):
+                continue
+            judged = self._finished(begun)
+            gains = judged.returns - best.returns
+            if gains.mean() > standard_error(gains):
+                return judged
+        return None
 
 
 def promises(table: IntArray, gradient: FloatArray) -> FloatArray:
@@ -121,13 +161,3 @@ def switches(table: IntArray, gradient: FloatArray) -> Iterator[IntArray]:
         switched[ranking[:size]] = best[ranking[:size]]
         yield switched.reshape(table.shape)
         size //= SHRINK
-
-
-def _first_better(crowd: CrowdGame, best: _Judged, starts: Crowds, candidates: Iterator[IntArray]) -> _Judged | None:
-    """The first candidate that gains more than the standard error of its gain; None when none does."""
-    for table in candidates:
-        returns, _ = crowd.returns(table, starts)
-        gains = returns - best.returns
-        if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)):
-            return _Judged(table, returns)
-    return None

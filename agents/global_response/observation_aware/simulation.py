@@ -14,19 +14,20 @@ out is judged in the n-agent game.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
-from math import comb
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.special import gammaln
 
 from kofn.agents.global_response.observation_aware.crowd_play import gather, play
 from kofn.agents.operators import induced_reward, induced_transition
+from kofn.agents.symmetric_power.shears import rank_terms
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.policies import LocalPolicy
 from kofn.envs.population import conditional_probabilities, enumerate_histograms, sample_multinomial
+from kofn.envs.side_by_side import parts, side_by_side
 from kofn.envs.streams import child
 
 MAX_INDIVIDUALS = 200
@@ -73,9 +74,8 @@ class CrowdGame:
         return enumerate_histograms(self.k, self.game.n_local_states)
 
     @cached_property
-    def _choose(self) -> IntArray:
-        sizes = range(self.game.n_local_states + 1)
-        return np.array([[comb(r + m, m) for m in sizes] for r in range(self.k + 1)], dtype=np.int64)
+    def _terms(self) -> IntArray:
+        return rank_terms(self.k, self.game.n_local_states)
 
     @cached_property
     def _arrays(self) -> tuple[FloatArray, FloatArray]:
@@ -96,32 +96,25 @@ class CrowdGame:
         """Discounted returns under pi_g = `table`, and where the rollouts stop."""
         global_states, crowds, keys = starts[0].copy(), starts[1].copy(), starts[2]
         laws, rewards = self._arrays
-        found = play(
-            laws,
-            rewards,
-            self.game.global_transition,
-            self.game.global_reward,
-            np.ascontiguousarray(table, dtype=np.int64),
-            self._choose,
-            global_states,
-            crowds,
-            keys,
-            np.full(len(keys), self.horizon) if lengths is None else lengths,
-            np.array([self.drawn, self.k]),
-            self.game.discount,
-        )
-        return found, (global_states, crowds, keys)
+        lengths = np.full(len(keys), self.horizon) if lengths is None else lengths
+        game, sizes = self.game, np.array([self.drawn, self.k])
+        table = np.ascontiguousarray(table, dtype=np.int64)
+        fixed = (laws, rewards, game.global_transition, game.global_reward, table, self._terms)
+        tasks = [
+            partial(play, *fixed, global_states[part], crowds[part], keys[part], lengths[part], sizes, game.discount)
+            for part in parts(len(keys))
+        ]
+        found = side_by_side(tasks, len(keys) * self.horizon)
+        return np.concatenate(found), (global_states, crowds, keys)
 
     def gradient(self, table: IntArray, n_particles: int, *key: int) -> tuple[FloatArray, FloatArray]:
         """(A, visits): A as above, float [s_g, F, a_g], and the visits d(s_g, F), float [s_g, F]."""
         game = self.game
         states, crowds, values = self._particles(table, n_particles, *key)
-        shape = (game.n_global_states, len(self.histograms), game.n_global_actions + 1)
-        found = np.zeros(shape)
-        for s_g in range(game.n_global_states):
-            here = np.flatnonzero(states == s_g)
-            columns = np.column_stack([values[here], np.ones(len(here))])
-            found[s_g] = gather(self._channel(crowds[here]), columns, self.histograms)
+        columns = np.column_stack([values, np.ones(n_particles)])
+        here = [states == s_g for s_g in range(game.n_global_states)]
+        tasks = [partial(gather, self._channel(crowds[at]), columns[at], self.histograms) for at in here]
+        found = np.stack(side_by_side(tasks, n_particles * len(self.histograms)))
         found /= n_particles * (1 - game.discount)
         return found[..., :-1], found[..., -1]
 

@@ -1,5 +1,6 @@
 """Alternations from several starts: what is kept, what is listed, and a run that is cut short."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kofn.agents.alternation.multi_start import STARTS
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.starts import chase, focal, heading_to, hysteresis
 from kofn.envs import GlobalPolicy, TabularGame
+from kofn.envs.start_law import DirichletStart
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]
@@ -22,49 +24,72 @@ def exact_potential(game: TabularGame, model: AlternatingMARL | MultiStart, n_ag
     return LumpedChain.exact(game, model.global_policy, model.local_policy, n_agents).potential
 
 
+NOT_WORSE, STRICTLY_BETTER = (0,), (1, 3, 6, 7)
+"""Seeds of random games: where the paper's method is as good, and where it is not."""
+
+
+def slow_crowd_game(seed: int) -> TabularGame:
+    """Three global states that can be chosen, agents that move slowly from starts which differ, random rewards."""
+    rng = np.random.default_rng(seed)
+    noise = rng.dirichlet(np.ones(3), (3, 3, 2))
+    return TabularGame(
+        global_transition=0.8 * np.eye(3)[None] + 0.2 * rng.dirichlet(np.ones(3), (3, 3)),
+        local_transition=0.8 * np.eye(3)[:, None, None, :] + 0.2 * noise,
+        global_reward=np.zeros((3, 3)),
+        local_reward=rng.random((3, 3, 2)) ** 3,
+        discount=0.8,
+        initial_local=DirichletStart.symmetric(0.3, 3),
+    )
+
+
 @pytest.fixture(scope="module")
-def learned(random_game: Games):
-    """(game, model, result) of six random games with four agents of which one or two are seen."""
-    runs = []
-    for seed in range(6):
-        game = random_game(seed, n_local=3 - seed % 2, discount=0.8)
-        model = MultiStart(Setting(game=game, n_agents=4, k=1 + seed % 2), EXACT, seed=seed)
-        runs.append((game, model, model.learn()))
+def learned():
+    """Per seed (game, model, result): random games of five agents of which one is seen, valued exactly."""
+    runs = {}
+    for seed in NOT_WORSE + STRICTLY_BETTER:
+        game = slow_crowd_game(seed)
+        config = AlternatingConfig(evaluation="exact", eta=1e-3 * game.value_bound)
+        model = MultiStart(Setting(game=game, n_agents=5, k=1), config, seed=seed)
+        runs[seed] = (game, model, model.learn())
     return runs
 
 
-def test_never_below_the_papers_method(learned) -> None:
-    """Up to eta: of equally good ends another than the paper's may look best on the selecting rollouts."""
-    for game, model, result in learned:
-        paper = exact_potential(game, model.models["paper"], 4)
-        spread = 4 * max(one.standard_error for one in result.equilibria)
-        assert exact_potential(game, model, 4) >= paper - spread
+@pytest.mark.parametrize("seed", NOT_WORSE + STRICTLY_BETTER)
+def test_never_below_the_papers_method(learned, seed: int) -> None:
+    """Ends are valued exactly, up to the linear solves: the paper's pair is one of them."""
+    game, model, _ = learned[seed]
+    gain = exact_potential(game, model, 5) - exact_potential(game, model.models["paper"], 5)
+    assert gain >= -1e-9 * game.value_bound
+    if seed in STRICTLY_BETTER:
+        assert gain > model.config.eta
 
 
 def test_from_the_papers_pair_the_climb_is_monotone(learned) -> None:
-    for game, model, _ in learned:
-        paper, climbed = (exact_potential(game, model.models[name], 4) for name in ("paper", "from_paper"))
+    for game, model, _ in learned.values():
+        paper, climbed = (exact_potential(game, model.models[name], 5) for name in ("paper", "from_paper"))
         assert climbed >= paper - 1e-9
 
 
-def test_every_start_is_listed_and_the_best_is_kept(learned) -> None:
-    for _, model, result in learned:
-        assert tuple(one.start for one in result.equilibria) == STARTS
-        best = max(result.equilibria, key=lambda one: one.potential)
+def test_every_start_is_listed_and_the_best_that_was_finished_is_kept(learned) -> None:
+    for game, model, result in learned.values():
+        names = [one.start for one in result.equilibria]
+        assert tuple(names[: len(STARTS)]) == STARTS
+        assert set(names[len(STARTS) :]) <= {f"focal_{z}" for z in range(game.n_global_states)}
+        finished = [one for one in result.equilibria if one.converged]
+        assert len(finished) == len(STARTS) + 1
+        best = max(finished, key=lambda one: one.potential)
         assert result.best == best.start
         assert np.array_equal(model.global_policy.table, best.global_policy.table)
-        names = [one.start for one in result.distinct]
-        assert all(one.same_as in names for one in result.equilibria if one.same_as)
+        distinct = [one.start for one in result.distinct]
+        assert all(one.same_as in distinct for one in result.equilibria if one.same_as)
 
 
 def test_strictly_better_than_the_paper_on_a_warehouse_seen_through_one_robot() -> None:
-    """Three zones, twelve robots, k = 1, exact: by more than the acceptance threshold of the paper's alternation."""
+    """Three zones, eight robots, k = 1, exact: by more than the acceptance threshold of the paper's alternation."""
     game = warehouse(n_zones=3)
-    model = MultiStart(Setting(game=game, n_agents=12, k=1), EXACT, seed=0)
+    model = MultiStart(Setting(game=game, n_agents=8, k=1), EXACT, seed=0)
     model.learn()
-    assert (
-        exact_potential(game, model, 12) > exact_potential(game, model.models["paper"], 12) + 0.005 * game.value_bound
-    )
+    assert exact_potential(game, model, 8) > exact_potential(game, model.models["paper"], 8) + 0.005 * game.value_bound
 
 
 def test_a_run_cut_short_goes_on_to_the_same_end(tmp_path: Path, random_game: Games) -> None:
@@ -90,10 +115,77 @@ def test_a_run_cut_short_goes_on_to_the_same_end(tmp_path: Path, random_game: Ga
     found = resumed.learn()
     assert found.best == wanted.best
     assert [one.potential for one in found.equilibria] == [one.potential for one in wanted.equilibria]
+    assert [one.start for one in found.equilibria] == [one.start for one in wanted.equilibria]
     resumed.save(tmp_path)
     loaded = AlternatingMARL.load(tmp_path)
     assert np.array_equal(loaded.global_policy.table, whole.global_policy.table)
-    assert (tmp_path / "equilibria.csv").read_text().count("\n") == 1 + len(STARTS)
+    assert (tmp_path / "equilibria.csv").read_text().count("\n") == 1 + len(wanted.equilibria)
+    saved_by_another = MultiStart(setting, config, seed=2)
+    saved_by_another.save(tmp_path)
+    assert [place.name for place in (tmp_path / "starts").iterdir()] == ["paper"]
+
+
+class Killed(BaseException):
+    """The process ends."""
+
+
+def test_a_run_killed_while_the_best_changes_can_be_loaded(learned, tmp_path: Path, monkeypatch) -> None:
+    """Killed before every one of the renames that replace files: what loads is the old or the new best pair."""
+    model, other = next(
+        (model, one.start)
+        for _, model, result in learned.values()
+        for one in result.distinct
+        if not np.array_equal(one.global_policy.table, model.models["paper"].global_policy.table)
+    )
+    pairs = [model.models[name].global_policy for name in ("paper", other)]
+    replace, left = Path.replace, [0]
+
+    def dying(self: Path, target: Path) -> Path:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return replace(self, target)
+
+    before, after = (MultiStart(model.setting, model.paper_config, seed=model.seed) for _ in range(2))
+    before.models = after.models = {name: model.models[name] for name in ("paper", other)}
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # slow, and nothing here cuts the power
+    after._best = other
+    loaded = []
+    for survived in range(1000):
+        folder = tmp_path / str(survived)
+        before.save(folder)
+        after._folder = folder
+        left[0] = survived
+        monkeypatch.setattr(Path, "replace", dying)
+        try:
+            after.save(folder)
+        except Killed:
+            continue
+        else:
+            break
+        finally:
+            monkeypatch.setattr(Path, "replace", replace)
+            found = AlternatingMARL.load(folder).global_policy
+            loaded.append([np.array_equal(found.table, pair.table) for pair in pairs])
+            assert MultiStart(model.setting, model.paper_config, seed=model.seed).resume(folder) is None
+    assert all(any(which) for which in loaded)
+    assert loaded[0] == [True, False]
+    assert loaded[-1] == [False, True]
+    assert sum(which == [False, True] for which in loaded) >= 5  # the copies follow the name
+
+
+def test_a_folder_of_one_alternation_is_not_taken_for_several(tmp_path: Path, random_game: Games) -> None:
+    setting = Setting(game=random_game(0), n_agents=4, k=2)
+    AlternatingMARL(setting, seed=1).save(tmp_path)
+    with pytest.raises(ValueError, match="holds no run from several starts"):
+        MultiStart(setting, seed=1).resume(tmp_path)
+
+
+def test_a_damaged_name_of_the_best_is_named(tmp_path: Path, random_game: Games) -> None:
+    MultiStart(Setting(game=random_game(0), n_agents=4, k=2), seed=1).save(tmp_path)
+    (tmp_path / "best.json").write_text('{"best": "../elsewhere"}')
+    with pytest.raises(ValueError, match=r"best\.json must name a folder below starts"):
+        AlternatingMARL.load(tmp_path)
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path: Path, random_game: Games) -> None:

@@ -1,4 +1,7 @@
-"""Threads for work that releases Python's lock: results do not depend on their number."""
+"""Threads for work that releases Python's lock: results do not depend on their number.
+
+Loading this module loads numba.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +13,12 @@ Returned = TypeVar("Returned")
 
 WORTH_THREADS = 2**14
 """Numbers below which starting threads takes longer than it saves."""
+
+
+def parts(n_items: int) -> list[slice]:
+    """Stretches of about equal length, one per thread, that make up `n_items` items."""
+    n_threads = max(1, min(get_num_threads(), n_items))
+    return [slice(n_items * i // n_threads, n_items * (i + 1) // n_threads) for i in range(n_threads)]
 
 
 def side_by_side(tasks: Sequence[Callable[[], Returned]], size: int) -> list[Returned]:
