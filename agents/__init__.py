@@ -1,6 +1,7 @@
 """Best responses, the alternating driver, evaluation in the deployed game, equilibria, and what the theorems say."""
 
 from kofn.agents.alternation.alternating import AlternatingMARL
+from kofn.agents.alternation.gain_split import GainSplit, split_gain
 from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal
 from kofn.agents.alternation.learners import GLearner, LLearner, Problem
 from kofn.agents.alternation.multi_start import MultiStart
@@ -58,6 +59,7 @@ __all__ = [
     "GLearnResult",
     "GLearnTheory",
     "GLearner",
+    "GainSplit",
     "GameEstimate",
     "GapBracket",
     "IndicatorFeatures",
@@ -109,6 +111,7 @@ __all__ = [
     "off_policy_in_surrogate",
     "proposal_bound",
     "sampled_nash_gap",
+    "split_gain",
     "subsample_mfq",
     "ucfh",
     "update_verdict",

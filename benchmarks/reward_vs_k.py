@@ -5,13 +5,9 @@ r"""Return against k on the warehouse: the authors' code, the paper's learner, o
     python benchmarks/reward_vs_k.py --draw              table and figure from the rows kept in --rows
 
 Every pair is evaluated at n = 1000, H = 100 on the same random numbers: 15 seeds of 50 rollouts each, from which the
-standard error comes. The gain over the paper's pair (same run, `MultiStart`'s start "paper") is taken apart by
-exchanging one policy at a time, and by where the observation-aware learners end when they begin at the paper's pair:
-
-    dispatcher   Phi(ours, paper's fleet) - Phi(paper)        fleet      Phi(paper's dispatcher, ours) - Phi(paper)
-    together     Phi(ours) - Phi(paper)                       basin      Phi(ours) - Phi(from the paper's pair)
-
-"together" less the first two is what only the pair earns; "basin" is what the choice of the equilibrium earns.
+standard error comes. The gain over the paper's pair (same run, `MultiStart`'s start "paper") is taken apart as in
+`kofn.agents.alternation.gain_split`: what a better dispatcher and a better fleet bring from the paper's pair on, and
+what the choice of the equilibrium brings.
 """
 
 import argparse
@@ -24,7 +20,7 @@ import numpy as np
 from ceiling import ceiling
 from warehouse_training import authors_returns
 
-from kofn.agents import MultiStart, evaluate
+from kofn.agents import MultiStart, evaluate, split_gain
 from kofn.agents.starts import chase, focal
 from kofn.envs.arrays import FloatArray
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -37,7 +33,21 @@ KS = (1, 2, 5, 10, 20, 30)
 FLOORS = {1: 111.0, 2: 111.0, 5: 111.0, 10: 112.0, 20: 114.5, 30: 116.0}
 EVALUATION_SEEDS, ROLLOUTS = 15, 50
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "reward_vs_k.png"
-HEADER = ["k", "authors", "paper", "ours", "s.e.", "floor", "ceiling", "to it", "dispatcher", "fleet", "basin", "cpu s"]
+HEADER = [
+    "k",
+    "authors",
+    "paper",
+    "ours",
+    "s.e.",
+    "floor",
+    "ceiling",
+    "to it",
+    "dispatcher",
+    "fleet",
+    "equilibrium",
+    "cpu s",
+    "trainings",
+]
 
 
 def returns(dispatcher: GlobalPolicy, fleet: LocalPolicy) -> FloatArray:
@@ -63,20 +73,19 @@ def row(k: int, seed: int) -> dict[str, Any]:
     model = MultiStart(SubsampleObservation(parallel_env(), k), seed=seed)
     result = model.learn()
     seconds = time.process_time() - began
-    paper, onward = model.models["paper"], model.models["from_paper"]
-    ours = returns(model.global_policy, model.local_policy)
-    base = returns(paper.global_policy, paper.local_policy)
+    split = split_gain(model, returns)
+    ours = split.paper + split.total
     return {
         "k": k,
         "seed": seed,
         "best": result.best,
         "equilibria": [[one.start, one.potential, one.same_as] for one in result.equilibria],
-        "paper": base.mean(),
+        "paper": split.paper.mean(),
         "ours": ours.mean(),
         "standard_error": ours.std(ddof=1) / np.sqrt(len(ours)),
-        "dispatcher": (returns(model.global_policy, paper.local_policy) - base).mean(),
-        "fleet": (returns(paper.global_policy, model.local_policy) - base).mean(),
-        "basin": (ours - returns(onward.global_policy, onward.local_policy)).mean(),
+        "dispatcher": split.dispatcher.mean(),
+        "fleet": split.fleet.mean(),
+        "equilibrium": split.equilibrium.mean(),
         "ceiling": ceiling(game(), model.local_policy, DEFAULTS.max_cycles),
         "cpu_seconds": seconds,
     }
@@ -89,11 +98,14 @@ def highest_ceiling(rows: list[dict[str, Any]]) -> float:
 
 
 def merged(rows: list[dict[str, Any]], k: int) -> dict[str, float]:
-    """Means over the training seeds at k; the standard error of the mean of them, or that of one."""
+    """Means over the training seeds at k; of the standard errors of an evaluation and between seeds the larger."""
     here = [one for one in rows if one["k"] == k]
-    names = ("paper", "ours", "standard_error", "dispatcher", "fleet", "basin", "cpu_seconds")
+    names = ("paper", "ours", "standard_error", "dispatcher", "fleet", "equilibrium", "cpu_seconds")
     means = {name: float(np.mean([one[name] for one in here])) for name in names}
-    means["standard_error"] /= np.sqrt(len(here))
+    if len(here) > 1:  # of the mean over trainings, whose evaluations share their random numbers
+        means["standard_error"] = max(
+            means["standard_error"], float(np.std([one["ours"] for one in here], ddof=1) / np.sqrt(len(here)))
+        )
     return means
 
 
@@ -103,8 +115,9 @@ def table(rows: list[dict[str, Any]], top: float) -> str:
     for k in sorted({one["k"] for one in rows}):
         one = merged(rows, k)
         figures = [one["paper"], one["ours"], one["standard_error"], FLOORS.get(k, authors[k]), top, top - one["ours"]]
-        figures += [one["dispatcher"], one["fleet"], one["basin"], one["cpu_seconds"]]
-        lines.append([str(k), f"{authors[k]:.1f}", *(f"{figure:.2f}" for figure in figures)])
+        figures += [one["dispatcher"], one["fleet"], one["equilibrium"], one["cpu_seconds"]]
+        trainings = sum(row["k"] == k for row in rows)
+        lines.append([str(k), f"{authors[k]:.1f}", *(f"{figure:.2f}" for figure in figures), str(trainings)])
     return text_table(HEADER, lines)
 
 
@@ -118,7 +131,9 @@ def draw(rows: list[dict[str, Any]], top: float) -> None:
     authors = authors_returns()
     axes.plot(list(authors), list(authors.values()), "o--", color="0.5", label="authors' code")
     axes.plot(ks, [merged(rows, k)["paper"] for k in ks], "s-", label="the paper's method, exact (--learner paper)")
-    axes.plot(ks, [merged(rows, k)["ours"] for k in ks], "D-", label="observation_aware")
+    ours = [merged(rows, k) for k in ks]
+    errors = [1.96 * one["standard_error"] for one in ours]
+    axes.errorbar(ks, [one["ours"] for one in ours], errors, fmt="D-", capsize=2, label="observation_aware (95%)")
     axes.axhline(top, color="k", linewidth=0.8, linestyle=":", label="ceiling: all robots seen")
     axes.set(
         xlabel="robots seen per step, k", ylabel="discounted return", title="warehouse dispatch, n = 1000, H = 100"

@@ -33,6 +33,7 @@ from kofn.experiments.tables import (
     EVALUATION_HEADER,
     equilibria_table,
     evaluation_row,
+    gain_table,
     history_table,
     outcome_lines,
     text_table,
@@ -114,6 +115,8 @@ def _train(config: TrainConfig) -> int:
     print(outcome_lines(outcome.result))
     if outcome.equilibria:
         print(f"\n{equilibria_table(outcome.equilibria)}\nkept: {outcome.best}\n")
+    if outcome.split is not None:
+        print(f"{gain_table(outcome.split)}\n")
     if outcome.gap is not None:
         print(f"Nash gap: either player could gain between {outcome.gap.lower:.3g} and {outcome.gap.upper:.3g}")
     print(f"written to {outcome.folder}: policies, history.csv, evaluation.csv, potential.png, occupancy.png")

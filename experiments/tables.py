@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kofn.agents import AlternatingResult, Equilibrium, Evaluation, Proposal
+from kofn.agents import AlternatingResult, Equilibrium, Evaluation, GainSplit, Proposal
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,3 +70,16 @@ def equilibria_table(equilibria: Sequence[Equilibrium]) -> str:
         for one in equilibria
     ]
     return text_table(["start", "potential (95%)", "proposals", "converged", "same pair as"], rows)
+
+
+def gain_table(split: GainSplit) -> str:
+    """Where the gain over the paper's method comes from."""
+    names = {
+        "paper": "the paper's method",
+        "dispatcher": "gain from the dispatcher",
+        "fleet": "gain from the fleet",
+        "equilibrium": "gain from the choice of equilibrium",
+        "total": "whole gain",
+    }
+    rows = [[names[name], f"{mean:.2f} ± {1.96 * error:.2f}"] for name, mean, error in split.rows()]
+    return text_table(["what", "discounted return (95%)"], rows)

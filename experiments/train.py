@@ -4,6 +4,7 @@
 |---|---|
 | `config.json`, `history.csv`, `game.npz`, `*_policy.npz` | the model (`AlternatingMARL.load`) |
 | `equilibria.csv`, `starts/` | where every start ended (observation_aware), each with a model's folder of its own |
+| `gain.csv` | what dispatcher, fleet and choice of equilibrium gain over the paper's method (observation_aware) |
 | `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
 | `trajectory.csv` | one episode of the trained pair |
 | `game.txt` | of a game given as functions, its registered name |
@@ -12,10 +13,9 @@
 | `tensorboard/` | the proposals once more, where TensorBoard is installed |
 """
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kofn.agents import (
@@ -24,6 +24,7 @@ from kofn.agents import (
     AlternatingResult,
     Equilibrium,
     Evaluation,
+    GainSplit,
     GLearner,
     LLearner,
     MultiStart,
@@ -32,9 +33,11 @@ from kofn.agents import (
     Proposal,
     evaluate,
     nash_gap,
+    split_gain,
 )
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local
 from kofn.envs import game_id
+from kofn.envs.arrays import FloatArray
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.files import write_text
 from kofn.envs.game import TabularGame
@@ -42,6 +45,7 @@ from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.registration import default_sizes
 from kofn.envs.streams import child
 from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
+from kofn.experiments.csv_files import write_evaluations, write_rows
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
 from kofn.experiments.tracking import proposal_log, trackers, wandb
 from kofn.experiments.train_continuous import (
@@ -74,6 +78,7 @@ class TrainOutcome:
         gap: bracket of the Nash gap, where it was asked for.
         equilibria: where every start ended (observation_aware).
         best: the start kept (observation_aware).
+        split: where the gain over the paper's method comes from (observation_aware).
     """
 
     folder: Path
@@ -83,6 +88,7 @@ class TrainOutcome:
     gap: NashGap | None
     equilibria: tuple[Equilibrium, ...] = ()
     best: str = ""
+    split: GainSplit | None = None
 
 
 def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = None) -> TrainOutcome:
@@ -116,7 +122,10 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
             tracker.close()
     model.save(folder)
     start, trained = evaluate_pairs(model, config, first)
-    _write_report(folder, start, trained)
+    write_evaluations(folder, start, trained)
+    split = split_gain(model, partial(_returns, model, config)) if isinstance(model, MultiStart) else None
+    if split is not None:
+        write_rows(folder / "gain.csv", ["what", "mean", "standard_error"], split.rows())
     gap = bracket_gap(model) if config.nash_gap else None
     if gap is not None:
         write_text(folder / "nash_gap.csv", f"lower,upper\n{gap.lower!r},{gap.upper!r}\n")
@@ -130,6 +139,7 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
         gap=gap,
         equilibria=several.equilibria if several is not None else (),
         best=several.best if several is not None else "",
+        split=split,
     )
 
 
@@ -238,30 +248,30 @@ def evaluate_pairs(model: Model, config: TrainConfig, first: Pair | None = None)
         start, trained = (evaluate_pair(model, pair, config.n_rollouts, seed) for pair in pairs)
         return start, trained
 
-    def returns(global_policy: GlobalPolicy, local_policy: LocalPolicy) -> Evaluation:
-        return evaluate(
-            setting.game,
-            global_policy,
-            local_policy,
-            setting.n_agents,
-            horizon=setting.max_cycles,
-            n_rollouts=config.n_rollouts,
-            seed=child(model.seed, REPORT_STREAM),
-        )
-
     keep = GlobalPolicy.named("keep", setting.game, setting.k)
     uniform = LocalPolicy.named("uniform", setting.game)
-    return returns(keep, uniform), returns(model.global_policy, model.local_policy)
+    trained = _evaluation(model, config, model.global_policy, model.local_policy)
+    return _evaluation(model, config, keep, uniform), trained
 
 
-def _write_report(folder: Path, start: Evaluation, trained: Evaluation) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["policies", "n_agents", "k", "horizon", "n_rollouts", "mean", "standard_error"])
-    for name, result in (("start", start), ("trained", trained)):
-        sizes = [result.n_agents, result.k, result.horizon, result.n_rollouts]
-        writer.writerow([name, *sizes, result.mean, result.standard_error])
-    write_text(folder / "evaluation.csv", text.getvalue())
+def _evaluation(
+    model: Model, config: TrainConfig, global_policy: GlobalPolicy, local_policy: LocalPolicy
+) -> Evaluation:
+    """A pair's evaluation over an episode's length, on the same random numbers for every pair."""
+    setting = model.setting
+    return evaluate(
+        setting.game,
+        global_policy,
+        local_policy,
+        setting.n_agents,
+        horizon=setting.max_cycles,
+        n_rollouts=config.n_rollouts,
+        seed=child(model.seed, REPORT_STREAM),
+    )
+
+
+def _returns(model: Model, config: TrainConfig, global_policy: GlobalPolicy, local_policy: LocalPolicy) -> FloatArray:
+    return _evaluation(model, config, global_policy, local_policy).returns
 
 
 def _draw(model: Model, folder: Path) -> None:

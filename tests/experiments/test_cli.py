@@ -263,7 +263,16 @@ def test_the_default_learner_lists_the_equilibria_and_keeps_the_best(capsys):
     potentials = {row[0]: float(row[header.index("potential")]) for row in rows}
     assert list(potentials)[:4] == ["paper", "from_paper", "uniform", "chase"]
     best = json.loads(Path("run/best.json").read_text())["best"]
-    assert f"kept: {best}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"kept: {best}" in said
+    assert "gain from the choice of equilibrium" in said
+    _, *parts = (line.split(",") for line in Path("run/gain.csv").read_text().splitlines())
+    gains = {part[0]: float(part[1]) for part in parts}
+    assert gains["total"] == pytest.approx(gains["dispatcher"] + gains["fleet"] + gains["equilibrium"])
+    trained = Path("run/evaluation.csv").read_text().splitlines()[2].split(",")
+    assert gains["paper"] + gains["total"] == pytest.approx(float(trained[5]))
+    assert cli.main(["report", "run"]) == 0
+    assert "Where the gain over the paper" in Path("run/report.html").read_text()
     kept = AlternatingMARL.load("run").global_policy.table
     assert np.array_equal(kept, AlternatingMARL.load(Path("run/starts") / best).global_policy.table)
     before = files_of(Path("run/starts") / best)

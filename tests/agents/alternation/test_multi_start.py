@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kofn.agents import AlternatingConfig, AlternatingMARL, LumpedChain, MultiStart
+from kofn.agents import AlternatingConfig, AlternatingMARL, LumpedChain, MultiStart, split_gain
 from kofn.agents.alternation.multi_start import STARTS
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.starts import chase, focal, heading_to, hysteresis
@@ -90,6 +90,29 @@ def test_strictly_better_than_the_paper_on_a_warehouse_seen_through_one_robot() 
     model = MultiStart(Setting(game=game, n_agents=8, k=1), EXACT, seed=0)
     model.learn()
     assert exact_potential(game, model, 8) > exact_potential(game, model.models["paper"], 8) + 0.005 * game.value_bound
+
+
+def test_the_parts_of_the_gain_against_the_definition(learned) -> None:
+    """Exact potentials of the five pairs: both orders of change averaged, parts that add up to the whole gain."""
+    game, model, _ = learned[3]
+
+    def returns(global_policy, local_policy):
+        return np.full(2, LumpedChain.exact(game, global_policy, local_policy, 5).potential)
+
+    split = split_gain(model, returns)
+    paper, onward = model.models["paper"], model.models["from_paper"]
+
+    def value(dispatcher: AlternatingMARL, fleet: AlternatingMARL) -> float:
+        return LumpedChain.exact(game, dispatcher.global_policy, fleet.local_policy, 5).potential
+
+    dispatcher_first = value(onward, paper) - value(paper, paper)
+    dispatcher_last = value(onward, onward) - value(paper, onward)
+    assert split.dispatcher[0] == pytest.approx((dispatcher_first + dispatcher_last) / 2)
+    assert split.equilibrium[0] == pytest.approx(exact_potential(game, model, 5) - value(onward, onward))
+    assert split.total == pytest.approx(split.dispatcher + split.fleet + split.equilibrium)
+    assert split.total[0] == pytest.approx(exact_potential(game, model, 5) - value(paper, paper))
+    assert split.equilibrium[0] > 0
+    assert [name for name, _, _ in split.rows()] == ["paper", "dispatcher", "fleet", "equilibrium", "total"]
 
 
 def test_a_run_cut_short_goes_on_to_the_same_end(tmp_path: Path, random_game: Games) -> None:
