@@ -27,7 +27,7 @@ from tqdm import tqdm
 from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
 from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement, RolloutJudge
 from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, Problem, check_learners, default_learners
-from kofn.agents.alternation.model_files import BEST_FILE, StoredModel, describe_model, load_model, save_model
+from kofn.agents.alternation.model_files import StoredModel, describe_model, load_model, save_model
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local, same_pair
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Player, proposal_bound, sufficient_horizon
@@ -234,7 +234,6 @@ class AlternatingMARL:
 
         A game without arrays is not written: pass it to `load`.
         """
-        (Path(folder) / BEST_FILE).unlink(missing_ok=True)  # several alternations were here before
         save_model(self.stored(), Path(folder))
 
     @property

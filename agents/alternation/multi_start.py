@@ -99,6 +99,7 @@ class MultiStart:
     Attributes:
         setting: game, n, k and observation format.
         models: the alternations begun so far, by start.
+        best: the alternation kept; before the end of `learn`, the first one.
     """
 
     @checked_types
@@ -126,13 +127,7 @@ class MultiStart:
         self._root = seed_sequence(seed)
         self._folder: Path | None = None
         self.models: dict[str, AlternatingMARL] = {}
-        self._best = "paper"
-        self._open("paper")
-
-    @property
-    def best(self) -> AlternatingMARL:
-        """The alternation kept; before the end of `learn`, the first one."""
-        return self.models[self._best]
+        self.best = self._open("paper")
 
     @property
     def seed(self) -> np.random.SeedSequence:
@@ -175,7 +170,7 @@ class MultiStart:
         outcomes |= {**tried, focal_best: self._open(focal_best).learn(**options)}
         judge_of, paused = partial(self._fresh_judge, SELECTION_STREAM), set(tried) - {focal_best}
         equilibria, best = value_ends(outcomes, judge_of, self.n_rollouts, paused)
-        self._best = best
+        self.best = self.models[best]
         result = MultiStartResult(
             equilibria=equilibria, best=best, outcome=outcomes[best], wall_time=time.perf_counter() - began
         )
@@ -269,7 +264,7 @@ class MultiStart:
         if self._folder != folder:
             forget_starts(folder)
         self._folder = folder
-        write_starts(folder, self.models, self._best)
+        write_starts(folder, self.models, self.best)
 
     def description(self) -> dict[str, Any]:
         """What fixes the run, as JSON values."""
@@ -287,11 +282,11 @@ class MultiStart:
             ValueError: it holds no such run, or one with other settings.
         """
         wanted = self.description()
-        self._folder, self.models, self._best = Path(folder), {}, "paper"
+        self._folder, self.models = Path(folder), {}
         stored = self._stored("paper")
         if stored is None:
             raise ValueError(f"{folder} holds no run from several starts; use another --folder, or --overwrite")
-        self.models["paper"] = stored
+        self.best = self.models["paper"] = stored
         found = self.description()
         for name, value in wanted.items():
             if found[name] != value:

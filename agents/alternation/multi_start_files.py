@@ -3,8 +3,7 @@
 | file | content |
 |---|---|
 | `starts/NAME/` | a model's folder (`model_files`) for every start begun |
-| `best.json` | the start kept; written after its folder |
-| those of a model's folder | copies of the files of the start kept |
+| those of a model's folder | copies of the files of the start kept, written after it (`model_files`) |
 | `equilibria.csv` | one line per start |
 
 Every file is replaced atomically and in this order: stopped anywhere in between, the run can be loaded and resumed.
@@ -17,10 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kofn.agents.alternation.alternating import AlternatingMARL
-from kofn.agents.alternation.model_files import BEST_FILE, STARTS_FOLDER, save_model
 from kofn.agents.alternation.multi_start_result import Equilibrium
-from kofn.envs.files import write_json, write_text
+from kofn.envs.files import write_text
 from kofn.envs.interface import OpenGame
+
+STARTS_FOLDER = "starts"
 
 COLUMNS = ("start", "potential", "standard_error", "converged", "n_proposals", "same_as")
 
@@ -34,25 +34,19 @@ def write_equilibria(folder: Path, equilibria: Sequence[Equilibrium]) -> None:
     write_text(folder / "equilibria.csv", text.getvalue())
 
 
-def write_starts(folder: Path, models: Mapping[str, AlternatingMARL], best: str) -> None:
-    """Write every start's folder, then which is kept, then its copies."""
+def write_starts(folder: Path, models: Mapping[str, AlternatingMARL], best: AlternatingMARL) -> None:
+    """Write every start's folder, then copies of the files of the one kept."""
     for name, model in models.items():
         model.save(folder / STARTS_FOLDER / name)
-    write_json(folder / BEST_FILE, {"best": best})
-    save_model(models[best].stored(), folder)
+    best.save(folder)
 
 
 def forget_starts(folder: Path) -> None:
     """Remove what an earlier run left in the folder, which is to be replaced."""
-    (folder / BEST_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder / STARTS_FOLDER, ignore_errors=True)
 
 
 def read_done(folder: Path, name: str, game: OpenGame | None) -> AlternatingMARL | None:
-    """The alternation of a start as the folder has it; None when it was not begun.
-
-    A start whose first files were not finished was not begun.
-    """
+    """The alternation of a start as the folder has it; None when it was not begun."""
     place = folder / STARTS_FOLDER / name
-    begun = all(any(place.glob(f"{file}.*")) for file in ("config", "history", "global_policy", "local_policy"))
-    return AlternatingMARL.load(place, game=game) if begun else None
+    return AlternatingMARL.load(place, game=game) if (place / "config.json").exists() else None

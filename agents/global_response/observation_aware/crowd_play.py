@@ -8,7 +8,7 @@ choices never shift another's draws. Rollouts can therefore be played in any par
 
 A histogram F is known by its tails r_x = F_x + F_{x+1} + .., which are counted as they are drawn; its rank is
 
-    rank(F) = C(k+S-1, S-1) - 1 - sum_{x=1}^{S-1} C(r_x + S-1-x, S-x)          (`symmetric_power.shears`).
+    rank(F) = C(k+S-1, S-1) - 1 - sum_{x=1}^{S-1} C(r_x + S-1-x, S-x) = sum_x [ C(k+S-1-x, S-x) - C(r_x+S-1-x, S-x) ].
 
 Every function here is compiled at the first training on a machine, so they are few, and call nothing of numpy's.
 """

@@ -15,13 +15,13 @@ out is judged in the n-agent game.
 
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import comb
 
 import numpy as np
 from scipy.special import gammaln
 
 from kofn.agents.global_response.observation_aware.crowd_play import gather, play
 from kofn.agents.operators import induced_reward, induced_transition
-from kofn.agents.symmetric_power.shears import rank_terms
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
@@ -151,6 +151,12 @@ class CrowdGame:
         logs = gammaln(held + 1) - gammaln(counts + 1) - gammaln(np.where(allowed, held - counts, 0) + 1)
         total = gammaln(self.drawn + 1) - gammaln(self.k + 1) - gammaln(self.drawn - self.k + 1)
         return np.where(allowed, np.exp(logs - total / n_states), 0.0)
+
+
+def rank_terms(k: int, n_states: int) -> IntArray:
+    """C(r + S-1-x, S-x), int64 [x, r] for r <= k; row 0 is zero."""
+    terms = [[comb(r + n_states - 1 - x, n_states - x) for r in range(k + 1)] for x in range(1, n_states)]
+    return np.array([[0] * (k + 1), *terms], dtype=np.int64)
 
 
 def _keys(rng: np.random.Generator, size: int) -> IntArray:

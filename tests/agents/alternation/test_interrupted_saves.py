@@ -90,7 +90,7 @@ def test_exchanging_the_best_of_several_starts(
     model.learn()
     assert len({start.description()["start_pair"] for start in model.models.values()}) > 2
     histories = {name: start.history for name, start in model.models.items()}
-    for old, new in (("paper", "chase"), ("chase", "focal"), ("focal", "paper")):
+    for old, new in (("paper", "chase"), ("chase", "focal_0"), ("focal_0", "paper")):
         model.best = model.models[old]
         model.save(tmp_path)
         model.best = model.models[new]

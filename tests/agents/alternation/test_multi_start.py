@@ -1,6 +1,5 @@
 """Alternations from several starts: what is kept, what is listed, and a run that is cut short."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,67 +147,11 @@ def test_a_run_cut_short_goes_on_to_the_same_end(tmp_path: Path, random_game: Ga
     assert [place.name for place in (tmp_path / "starts").iterdir()] == ["paper"]
 
 
-class Killed(BaseException):
-    """The process ends."""
-
-
-def test_a_run_killed_while_the_best_changes_can_be_loaded(learned, tmp_path: Path, monkeypatch) -> None:
-    """Killed before every one of the renames that replace files: what loads is the old or the new best pair."""
-    model, other = next(
-        (model, one.start)
-        for _, model, result in learned.values()
-        for one in result.distinct
-        if not np.array_equal(one.global_policy.table, model.models["paper"].global_policy.table)
-    )
-    pairs = [model.models[name].global_policy for name in ("paper", other)]
-    replace, left = Path.replace, [0]
-
-    def dying(self: Path, target: Path) -> Path:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
-        return replace(self, target)
-
-    before, after = (MultiStart(model.setting, model.paper_config, seed=model.seed) for _ in range(2))
-    before.models = after.models = {name: model.models[name] for name in ("paper", other)}
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # slow, and nothing here cuts the power
-    after._best = other
-    loaded = []
-    for survived in range(1000):
-        folder = tmp_path / str(survived)
-        before.save(folder)
-        after._folder = folder
-        left[0] = survived
-        monkeypatch.setattr(Path, "replace", dying)
-        try:
-            after.save(folder)
-        except Killed:
-            continue
-        else:
-            break
-        finally:
-            monkeypatch.setattr(Path, "replace", replace)
-            found = AlternatingMARL.load(folder).global_policy
-            loaded.append([np.array_equal(found.table, pair.table) for pair in pairs])
-            assert MultiStart(model.setting, model.paper_config, seed=model.seed).resume(folder) is None
-    assert all(any(which) for which in loaded)
-    assert loaded[0] == [True, False]
-    assert loaded[-1] == [False, True]
-    assert sum(which == [False, True] for which in loaded) >= 5  # the copies follow the name
-
-
 def test_a_folder_of_one_alternation_is_not_taken_for_several(tmp_path: Path, random_game: Games) -> None:
     setting = Setting(game=random_game(0), n_agents=4, k=2)
     AlternatingMARL(setting, seed=1).save(tmp_path)
     with pytest.raises(ValueError, match="holds no run from several starts"):
         MultiStart(setting, seed=1).resume(tmp_path)
-
-
-def test_a_damaged_name_of_the_best_is_named(tmp_path: Path, random_game: Games) -> None:
-    MultiStart(Setting(game=random_game(0), n_agents=4, k=2), seed=1).save(tmp_path)
-    (tmp_path / "best.json").write_text('{"best": "../elsewhere"}')
-    with pytest.raises(ValueError, match=r"best\.json must name a folder below starts"):
-        AlternatingMARL.load(tmp_path)
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path: Path, random_game: Games) -> None:
