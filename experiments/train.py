@@ -123,24 +123,17 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     model.save(folder)
     start, trained = evaluate_pairs(model, config, first)
     write_evaluations(folder, start, trained)
-    split = split_gain(model, partial(_returns, model, config)) if isinstance(model, MultiStart) else None
-    if split is not None:
-        write_rows(folder / "gain.csv", ["what", "mean", "standard_error"], split.rows())
     gap = bracket_gap(model) if config.nash_gap else None
     if gap is not None:
         write_text(folder / "nash_gap.csv", f"lower,upper\n{gap.lower!r},{gap.upper!r}\n")
     _draw(model, folder)
-    several = learned if isinstance(learned, MultiStartResult) else None
-    return TrainOutcome(
-        folder=folder,
-        result=outcome_of(learned),
-        start=start,
-        trained=trained,
-        gap=gap,
-        equilibria=several.equilibria if several is not None else (),
-        best=several.best if several is not None else "",
-        split=split,
-    )
+    outcome = TrainOutcome(folder=folder, result=outcome_of(learned), start=start, trained=trained, gap=gap)
+    if not isinstance(learned, MultiStartResult):
+        return outcome
+    assert isinstance(model, MultiStart)  # as its result says
+    split = split_gain(model, partial(_returns, model, config))
+    write_rows(folder / "gain.csv", ["what", "mean", "standard_error"], split.rows())
+    return replace(outcome, equilibria=learned.equilibria, best=learned.best, split=split)
 
 
 def outcome_of(learned: AlternatingResult | MultiStartResult) -> AlternatingResult:
