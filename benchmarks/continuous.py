@@ -3,12 +3,15 @@
 python benchmarks/continuous.py                      every k, three trainings each, two kinds of learners
 python benchmarks/continuous.py --k 10 --seeds 0     one of each
 
-Finished trainings are kept in the folder (`runs/continuous`) and not repeated; every one of them counts. A return is
-the mean of 1000 rollouts of 50 steps, n = 500, most likely actions, on seeds that no training uses; the interval is
-Student's over trainings.
+Finished trainings are kept in the folder (`runs/continuous`) and not repeated, nor are those listed in the table of all
+trainings (`docs/images/cluster_line_returns.csv`), which `--report-only` brings up to date; every one of them counts.
+`--anew` heeds no table. A return is the mean of 1000 rollouts of 50 steps, n = 500, most likely actions, on seeds that
+no training uses; the interval is Student's over trainings.
 """
 
 import argparse
+import csv
+import io
 import json
 import time
 from collections.abc import Sequence
@@ -25,6 +28,7 @@ from kofn.agents.alternation.setting import Setting
 from kofn.agents.deep.recipes import cluster_line_starts, deep_model
 from kofn.agents.line_evaluation import evaluate_line
 from kofn.envs.cluster_line import game
+from kofn.envs.files import write_text
 from kofn.envs.streams import child, seed_sequence
 from kofn.experiments.figures import BLUE, GREEN, GREY, VERMILLION, save_figure
 from kofn.experiments.tables import text_table
@@ -40,6 +44,7 @@ FLOORS = {
     "reward": {1: 160.0, 10: 165.0, 75: 172.0},
 }
 SPREAD_AT_75 = 19.0
+COLUMNS = ("recipe", "k", "seed", "mean", "standard_error", "cpu_seconds")
 REFERENCE = Path(__file__).parent / "reference" / "cluster_line_authors_code.json"
 COLOURS = {"trpo": BLUE, "reward": GREEN}
 NAMES = {"trpo": "paper's learners (mode classifier, TRPO)", "reward": "reward-driven, observation-aware (PPO)"}
@@ -54,9 +59,13 @@ class Training:
     seed: int
     mean: float
     standard_error: float
-    start: float
     cpu_seconds: float
-    history: list[dict[str, Any]]
+    start: float | None = None
+
+    @property
+    def job(self) -> tuple[str, int, int]:
+        """What was trained."""
+        return self.recipe, self.k, self.seed
 
 
 def setting(k: int) -> Setting:
@@ -96,9 +105,34 @@ def path_of(recipe: str, k: int, seed: int, root: Path) -> Path:
     return root / f"{recipe}-k{k}-seed{seed}"
 
 
-def finished(root: Path, ks: Sequence[int], seeds: Sequence[int]) -> list[Training]:
-    paths = [path_of(r, k, s, root) / "training.json" for r in RECIPES for k in ks for s in seeds]
-    return [Training(**json.loads(path.read_text())) for path in paths if path.exists()]
+def in_folder(root: Path) -> list[Training]:
+    """Trainings whose policies are kept."""
+    found = [json.loads(path.read_text()) for path in sorted(root.glob("*/training.json"))]
+    return [Training(**{name: entry[name] for name in (*COLUMNS, "start")}) for entry in found]
+
+
+def listed(table: Path) -> list[Training]:
+    """Trainings of the table."""
+    if not table.exists():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        return [Training(*_numbers(list(row.values()))) for row in csv.DictReader(file)]
+
+
+def _numbers(cells: list[str]) -> list[Any]:
+    recipe, k, seed, *numbers = cells
+    return [recipe, int(k), int(seed), *(float(number) if number else None for number in numbers)]
+
+
+def write_table(trainings: Sequence[Training], table: Path) -> None:
+    """List all trainings."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["learners", "k", "seed", "return", "standard_error", "cpu_seconds", "start"])
+    for one in sorted(trainings, key=lambda training: training.job):
+        start = "" if one.start is None else round(one.start, 2)
+        writer.writerow([*one.job, round(one.mean, 2), round(one.standard_error, 2), round(one.cpu_seconds, 1), start])
+    write_text(table, text.getvalue())
 
 
 def interval(values: list[float]) -> float:
@@ -133,7 +167,7 @@ def _row(recipe: str, k: int, found: list[Training], authors: dict[str, Any]) ->
         f"{mean:.1f} ± {interval(means):.1f}",
         " ".join(f"{value:.1f}" for value in means),
         f"{spread:.1f}",
-        f"{np.mean([entry.start for entry in found]):.1f}",
+        " ".join("?" if entry.start is None else f"{entry.start:.1f}" for entry in found),
         f"{FULL_INFORMATION - mean:.1f}",
         f"{authors['published']:.1f}" + (f" ({np.mean(measured):.1f})" if measured else ""),
         "" if floor is None else f"{floor:.1f} {'ok' if kept else 'MISSED'}",
@@ -184,21 +218,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2), help="one training each, per k")
     parser.add_argument("--recipes", nargs="+", default=RECIPES, choices=RECIPES)
     parser.add_argument("--folder", type=Path, default=Path("runs/continuous"))
-    parser.add_argument("--report-only", action="store_true", help="other numbers of robots, the figure")
+    parser.add_argument("--report-only", action="store_true", help="other numbers of robots, the table, the figure")
+    parser.add_argument("--anew", action="store_true", help="heed no table: train what is not in the folder")
     parser.add_argument("--images", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
+    table = options.images / "cluster_line_returns.csv"
+    known = {} if options.anew else {training.job: training for training in listed(table)}
+    known |= {training.job: training for training in in_folder(options.folder)}
     jobs = [(r, k, s) for s in options.seeds for k in options.k for r in options.recipes]
     for job in [] if options.report_only else jobs:
-        folder = path_of(*job, options.folder)
-        if not (folder / "training.json").exists():
+        if job not in known:
+            folder = path_of(*job, options.folder)
             folder.mkdir(parents=True, exist_ok=True)
             train(*job, folder)
             print(*job, json.loads((folder / "training.json").read_text())["mean"], flush=True)
-    trainings = finished(options.folder, options.k, options.seeds)
-    print(report(trainings))
+    known |= {training.job: training for training in in_folder(options.folder)}
+    print(report(sorted(known.values(), key=lambda training: training.job)))
     if options.report_only:
         print(other_sizes(options.folder, 10))
-        save_figure(returns_figure(trainings), options.images / "cluster_line_returns.png")
+        write_table(list(known.values()), table)
+        save_figure(returns_figure(list(known.values())), options.images / "cluster_line_returns.png")
 
 
 if __name__ == "__main__":
