@@ -65,7 +65,5 @@ class Follow:
         nearest = distance.argmin(axis=1) + first
         rows = np.arange(len(counts))
         lead = (counts[rows, fullest] - counts[rows, nearest]) / self.k
-        margin = self.margin
-        if self.settled is not None:
-            margin = np.where(distance[rows, nearest - first] < self.settled, self.margin, 0.0)
-        return np.asarray(np.where(lead > margin, fullest, nearest))
+        settled = distance[rows, nearest - first] < self.settled if self.settled is not None else True
+        return np.asarray(np.where(lead > np.where(settled, self.margin, 0.0), fullest, nearest))
