@@ -194,7 +194,8 @@ class ReproduceConfig:
     """Run and draw what the paper shows, with the authors' figures as points; going on where it was stopped.
 
     Args:
-        figure: "figure6" (return and runtime), "figure7" (heatmaps and accuracy), "continuous", or "all".
+        figure: "figure6" (return and runtime), "figure7" (heatmaps and accuracy), "continuous", "gap" (what either
+            player could still gain), or "all".
         quick: three k and two seeds, with fewer rollouts: a look, not a result.
         folder: where cells, tables and figures go (omitted: runs/reproduce, or runs/reproduce-quick).
         backend: "local" (processes of this machine) or "dask".

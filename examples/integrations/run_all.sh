@@ -13,13 +13,13 @@ folder=${KOFN_ENVIRONMENTS:-$(mktemp -d)}
 torch=$(grep '^torch==' "$root/constraints.txt")
 export OMP_NUM_THREADS=1
 
-# what to install, and the example, of a library
+# what to install (the versions that were run; left free, pip may try many), and the example, of a library
 recipe() {
     case $1 in
-        benchmarl) echo 'benchmarl torchrl<0.11' ;;
-        rllib) echo 'ray[rllib]' ;;
-        tianshou) echo 'tianshou' ;;
-        agilerl) echo 'agilerl peft' ;;
+        benchmarl) echo 'benchmarl==1.5.1 torchrl==0.10.1' ;;
+        rllib) echo 'ray[rllib]==2.60.0' ;;
+        tianshou) echo 'tianshou==2.0.1' ;;
+        agilerl) echo 'agilerl==2.58.0 pettingzoo==1.26.1 peft' ;;
         *) echo "unknown library: $1" >&2; return 1 ;;
     esac
 }

@@ -36,7 +36,7 @@ def draw_series(axes: Axes, lines: Sequence[Series], statistic: str = "mean") ->
     for index, line in enumerate(lines):
         found = line.intervals(statistic)
         colour = COLOURS[index % len(COLOURS)]
-        label = f"{line.name} ({BAND.format(n=_seeds(line))})"
+        label = f"kofn, {line.name} ({BAND.format(n=_seeds(line))})"
         estimates = [interval.estimate for interval in found]
         axes.plot(line.ks, estimates, marker=MARKERS[index % len(MARKERS)], color=colour, markersize=5, label=label)
         axes.fill_between(
@@ -122,7 +122,7 @@ def _draw_bracket(axes: Axes, low: Series, high: Series, colour: str) -> None:
         means = np.array([one.estimate for one in found])
         ends = np.array([[one.low for one in found], [one.high for one in found]])
         errors = np.nan_to_num(np.abs(ends - means))  # one seed has no interval
-        label = f"{line.name}: {end} (mean over {_seeds(line)} seeds, 95% interval)"
+        label = f"kofn, {line.name}: {end} ({BAND.format(n=_seeds(line))})"
         options: dict[str, Any] = {"linestyle": style, "marker": "o", "markersize": 4, "capsize": 3, "color": colour}
         axes.errorbar(line.ks, means, yerr=errors, label=label, **options)
     floor, ceiling = ([one.estimate for one in line.intervals()] for line in (low, high))

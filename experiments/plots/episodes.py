@@ -46,7 +46,7 @@ def heatmap_figure(
     if not first_of or not (isinstance(game, ContinuousGame) or global_state_is_place(game)):
         return None
     ks = spread(sorted(first_of), MAX_PANELS)
-    shown = next(f"{row['learner']}, seed {row['seed']}" for row in rows if row["cell"] in recorded)
+    shown = next(f"learner {row['learner']}, seed {row['seed']}" for row in rows if row["cell"] in recorded)
     figure = Figure(figsize=(11, 1 + 1.55 * len(ks)), layout="constrained")
     panels = figure.subplots(len(ks), 1, sharex=True, squeeze=False)[:, 0]
     for axes, k in zip(panels, ks, strict=True):
