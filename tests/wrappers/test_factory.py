@@ -123,3 +123,24 @@ def test_a_sampler_needs_k() -> None:
     assert env.sampler is near
     with pytest.raises(ValueError, match="sampler needs k; without k the global agent sees all agents"):
         make_parallel(game="warehouse_dispatch", sampler=near, n_agents=6)
+
+
+def test_an_agent_that_acts_in_turn_is_told_at_once_what_is_wrong() -> None:
+    env = make_aec(game="warehouse_dispatch", n_agents=1, k=1, max_cycles=1)
+    with pytest.raises(AssertionError, match="reset"):
+        env.step(0)
+    env.reset(seed=0)
+    for action, error, message in (
+        (5, ValueError, "the action of 'global_0' must be between 0 and 4; got 5"),
+        (0.5, TypeError, r"the action of 'global_0' must be an integer; got 0\.5"),
+        (None, TypeError, "the action of 'global_0' must be an integer; got None"),
+    ):
+        with pytest.raises(error, match=message):
+            env.step(action)
+    env.step(4)
+    env.step(2)
+    with pytest.raises(ValueError, match=r"over for 'global_0': step\(None\) takes it out, reset\(\) starts the next"):
+        env.step(0)
+    env.step(None)
+    env.step(None)
+    assert not env.agents
