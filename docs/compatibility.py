@@ -1,15 +1,15 @@
 """The README's table of versions, from real runs: one virtual environment per row, the same checks in each.
 
-    python docs/compatibility.py --folder /tmp/kofn-environments [--rows 0 3] [--whole]
+    python docs/compatibility.py --folder /tmp/kofn-environments [--rows 0 3] [--tests PATH .. | --whole]
 
 Each row names an interpreter and pins. The environment gets kofn, installed from this repository with the pins, and in
 it are run:
 
 1. imports; PettingZoo's `parallel_api_test` on every game, Gymnasium's `check_env` on a view; the alternation, trained
    on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it;
-2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or, with `--whole`, every test
-   but those of packaging, architecture, documentation and README, which belong to one set of versions. Tests that need
-   what is not installed are left out or skipped.
+2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or those named by `--tests`, or,
+   with `--whole`, every test but those of packaging, architecture, documentation and README, which belong to one set of
+   versions. Tests that need what is not installed are left out or skipped.
 
 What does not install or run is a row that says so. Interpreters that are not there (in pyenv's folder or on the path)
 are left out, with a note on the standard error stream. The exit status is the number of rows that do not end as
@@ -34,7 +34,7 @@ INTERFACES = (
     *(f"tests/wrappers/test_{name}.py" for name in ("best_response", "factory", "flatten", "subsample")),
     *("tests/wrappers/test_vector_views.py", "tests/experiments/test_cli.py", "tests/experiments/integrations"),
 )
-ONE_SET_ONLY = ("packaging", "architecture", "docs", "readme")
+WHOLE = ("tests", *(f"--ignore=tests/{name}" for name in ("packaging", "architecture", "docs", "readme")))
 
 CHECK = """
 import importlib.util, json, sys
@@ -101,7 +101,7 @@ def interpreter(version: str) -> str | None:
     return next((str(path) for path in found if path.is_file()), None)
 
 
-def run(row: Row, folder: Path, whole: bool) -> tuple[dict[str, str], str]:
+def run(row: Row, folder: Path, tests: list[str]) -> tuple[dict[str, str], str]:
     """(versions found, "works" or what failed) of one row."""
     python = interpreter(row.python)
     assert python is not None  # as the caller chooses
@@ -122,14 +122,13 @@ def run(row: Row, folder: Path, whole: bool) -> tuple[dict[str, str], str]:
     if done.returncode:
         return dict(row.pins), f"fails: {_last_line(done.stderr)}"
     found = next(line for line in done.stdout.splitlines() if line.startswith("FOUND "))
-    return json.loads(found.removeprefix("FOUND ")), run_tests(here, whole)
+    return json.loads(found.removeprefix("FOUND ")), run_tests(here, tests)
 
 
-def run_tests(python: str, whole: bool) -> str:
+def run_tests(python: str, tests: list[str]) -> str:
     """The outcome of the test suite in an environment, in words."""
-    chosen = ["tests", *(f"--ignore=tests/{name}" for name in ONE_SET_ONLY)] if whole else list(INTERFACES)
     pytest = [python, "-B", "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider"]
-    done = subprocess.run([*pytest, *chosen], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*pytest, *tests], cwd=ROOT, capture_output=True, text=True, check=False)
     print(done.stdout[-3000:], file=sys.stderr)
     counts = {word: number for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout[-500:])}
     said = ", ".join(f"{number} {word}" for word, number in counts.items())
@@ -150,6 +149,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the environments are made (and used again)")
     parser.add_argument("--rows", type=int, nargs="*", default=range(len(ROWS)), help="numbers of the rows to run")
+    parser.add_argument("--tests", nargs="+", default=INTERFACES, help="files or folders of tests")
     parser.add_argument("--whole", action="store_true", help="run nearly the whole test suite in each environment")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
@@ -162,7 +162,7 @@ def main() -> int:
         if interpreter(row.python) is None:
             print(f"row {number}: no Python {row.python} here", file=sys.stderr)
             continue
-        found, result = run(row, folder, arguments.whole)
+        found, result = run(row, folder, list(WHOLE if arguments.whole else arguments.tests))
         surprises += result.startswith("works") == row.fails
         cells = [found.get(name, found.get(name.replace("_", "-"), "")) for name in SHOWN]
         print("| " + " | ".join([row.python, *cells, result]) + " |", flush=True)
