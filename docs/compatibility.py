@@ -7,7 +7,7 @@ it are run:
 
 1. imports; PettingZoo's `parallel_api_test` on every game, Gymnasium's `check_env` on a view; the alternation, trained
    on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it;
-2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or those named by `--tests`, or,
+2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or those named by `--tests`;
    with `--whole`, every test but those of packaging, architecture, documentation and README, which belong to one set of
    versions. Tests that need what is not installed are left out or skipped.
 
