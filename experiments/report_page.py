@@ -14,8 +14,8 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max
 h1 {{ font-size: 1.6rem; margin-bottom: 0; }}
 h2 {{ font-size: 1.2rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc; }}
 section {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.5rem 0; }}
-th, td {{ text-align: left; padding: 0.2rem 0.8rem; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.85rem; margin: 0.5rem 0; }}
+th, td {{ text-align: left; padding: 0.2rem 0.6rem; border-bottom: 1px solid #ddd; white-space: nowrap; }}
 th {{ background: #f3f3f3; }}
 figure {{ margin: 1.5rem 0; }}
 figure img {{ max-width: 100%; height: auto; border: 1px solid #eee; }}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from kofn.agents.bounds import GameSizes, theorem_4_8
 from kofn.envs.game import TabularGame
 from kofn.experiments.plots.data import Row, Series, series
-from kofn.experiments.plots.save import COLOURS, GREY, MARKERS, agents_axis, labelled
+from kofn.experiments.plots.save import COLOURS, GREY, MARKERS, agents_axis, labelled, legend_below
 
 DELTA = 0.05
 AGENTS_SEEN = "agents seen per step, k"
@@ -78,7 +78,7 @@ def return_figure(
         if points is not None:
             draw_points(axes, points)
         agents_axis(axes, _ks(drawn, points))
-        axes.legend(fontsize="small")
+        legend_below(axes)
     right.set_yscale("log")
     figure.suptitle(title)
     return figure
@@ -95,7 +95,7 @@ def accuracy_figure(rows: Sequence[Row], title: str) -> Figure:
     draw_series(axes, lines)
     agents_axis(axes, _ks(lines))
     axes.set_ylim(0, 100)
-    axes.legend(fontsize="small")
+    legend_below(axes)
     return figure
 
 
@@ -111,7 +111,7 @@ def gap_figure(rows: Sequence[Row], title: str) -> Figure:
     axes.plot(ks, guide, ":", color=GREY, label=r"guide proportional to $1/\sqrt{k}$")
     agents_axis(axes, ks)
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize="small")
+    legend_below(axes)
     return figure
 
 
@@ -141,7 +141,7 @@ def bound_figure(rows: Sequence[Row], game: TabularGame, title: str) -> Figure:
     axes.axhline(sizes.value_bound, color=GREY, linestyle=":", label="largest possible value")
     agents_axis(axes, ks)
     axes.set_yscale("log")
-    axes.legend(fontsize="small")
+    legend_below(axes)
     return figure
 
 
@@ -155,12 +155,12 @@ def continuous_figure(rows: Sequence[Row], title: str, points: Sequence[Points] 
     for index, reference in enumerate(points):
         draw_points(panels[0], reference, "x+1"[index % 3])
     agents_axis(panels[0], sorted({*_ks(lines), *(k for reference in points for k in reference.values)}))
-    panels[0].legend(fontsize="small")
+    legend_below(panels[0])
     if accuracies:
         shares = [Series(name=one.name, ks=one.ks, scores=tuple(100 * s for s in one.scores)) for one in accuracies]
         draw_series(labelled(panels[1], AGENTS_SEEN, "steps in the most crowded place (%)"), shares)
         agents_axis(panels[1], _ks(shares))
         panels[1].set_ylim(0, 100)
-        panels[1].legend(fontsize="small")
+        legend_below(panels[1])
     figure.suptitle(title)
     return figure

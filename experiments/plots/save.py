@@ -56,3 +56,8 @@ def agents_axis(axes: Axes, ks: Sequence[int]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(list(ks), [str(k) for k in ks])
     axes.minorticks_off()
+
+
+def legend_below(axes: Axes) -> None:
+    """A legend under the axes, where it can hide no point."""
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
