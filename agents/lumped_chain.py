@@ -38,7 +38,7 @@ from kofn.envs.population import enumerate_histograms, rank_histograms
 from kofn.envs.side_by_side import side_by_side
 
 RELATIVE_TOLERANCE = 1e-12
-"""Residual of the linear systems relative to their right-hand side (GMRES)."""
+"""Default residual of the linear systems."""
 
 MAX_DIRECT_STATES = 300
 """States up to which the linear systems are solved directly."""
@@ -56,6 +56,7 @@ class LumpedChain:
         n_agents: N.
         channel: how the k agents are drawn; with "multinomial" k may exceed N.
         known_actions: `global_actions` of another chain of this global policy, N and channel, to save their time.
+        tolerance: residual of the linear systems relative to their right-hand side (GMRES).
     """
 
     game: TabularGame
@@ -65,6 +66,7 @@ class LumpedChain:
     n_agents: int
     channel: Channel = "without_replacement"
     known_actions: FloatArray | None = None
+    tolerance: float = RELATIVE_TOLERANCE
 
     def __post_init__(self) -> None:
         """Refuse a policy that sees more agents than there are."""
@@ -136,14 +138,14 @@ class LumpedChain:
         """V, float [s_g, histogram]."""
         if self._factors is not None:
             return np.asarray(lu_solve(self._factors, self.rewards.ravel())).reshape(self.rewards.shape)
-        return _solve(self.expectation, self.rewards, self.game.discount)
+        return _solve(self.expectation, self.rewards, self.game.discount, self.tolerance)
 
     @cached_property
     def occupancy(self) -> FloatArray:
         """d, unnormalised discounted visits from rho, float [s_g, histogram]; sums to 1/(1-gamma)."""
         if self._factors is not None:
             return np.asarray(lu_solve(self._factors, self.start.ravel(), trans=1)).reshape(self.start.shape)
-        return _solve(self.flow, self.start, self.game.discount)
+        return _solve(self.flow, self.start, self.game.discount, self.tolerance)
 
     @cached_property
     def _factors(self) -> tuple[FloatArray, npt.NDArray[np.int32]] | None:
@@ -208,7 +210,9 @@ class LumpedChain:
         return landing
 
 
-def _solve(apply: Callable[[FloatArray], FloatArray], right: FloatArray, discount: float) -> FloatArray:
+def _solve(
+    apply: Callable[[FloatArray], FloatArray], right: FloatArray, discount: float, tolerance: float
+) -> FloatArray:
     """Solution X of X - discount * apply(X) = right."""
     size = right.size
 
@@ -216,9 +220,7 @@ def _solve(apply: Callable[[FloatArray], FloatArray], right: FloatArray, discoun
         return flat - discount * apply(flat.reshape(right.shape)).ravel()
 
     operator = LinearOperator((size, size), matvec=residual_map, dtype=np.float64)
-    solution, failed = gmres(
-        operator, right.ravel(), rtol=RELATIVE_TOLERANCE, atol=0.0, restart=min(size, 60), maxiter=100
-    )
+    solution, failed = gmres(operator, right.ravel(), rtol=tolerance, atol=0.0, restart=min(size, 60), maxiter=100)
     if failed or not np.isfinite(solution).all():
         raise FloatingPointError("policy evaluation did not converge; are the game's arrays finite and stochastic?")
     return np.asarray(solution).reshape(right.shape)

@@ -38,6 +38,9 @@ from kofn.experiments.tables import text_table
 
 TOLERANCE = 1e-6
 SECONDS_ALLOWED = {10: 0.1, 20: 1.0, 30: 5.0, 50: 60.0}
+PLAIN_AT, PLAIN_SECONDS = 10, 0.6
+"""Dense kernels and plain value iteration: the measure of a machine's speed, and its seconds on a quiet one."""
+
 SAMPLES = 30
 DRAWN_AT, DRAW_SECONDS, SWEEP_SECONDS = 30, 1.0, 0.05
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "operators.png"
@@ -100,25 +103,33 @@ def measure(*, quick: bool) -> list[Figure]:
 
 
 def _solved(game: TabularGame, policy: LocalPolicy) -> Iterator[Figure]:
-    """Seconds of the exact operator, whole solves."""
+    """Seconds of the exact operator, whole solves: the least of several, as neighbours slow the caches down."""
     g_learn(game, policy, k=8, operator="exact")
     for k, allowed in SECONDS_ALLOWED.items():
-        seconds = cpu_seconds(lambda k=k: g_learn(game, policy, k=k, operator="exact"), 3 if k <= 20 else 1)
+        seconds = cpu_seconds(lambda k=k: g_learn(game, policy, k=k, operator="exact"), 5 if k <= 20 else 1)
         note = f"{n_histograms(k, game.n_local_states)} histograms, tolerance {TOLERANCE}"
         yield Figure(name=f"exact G-LEARN, k={k}: seconds", value=seconds, limit=allowed, at_least=False, note=note)
 
 
 def _plain(game: TabularGame, policy: LocalPolicy, quick: bool) -> Iterator[Figure]:
     """Accuracy and speed beside dense kernels, and speed beside quantecon."""
-    k = 10
+    k = PLAIN_AT
     found = g_learn(game, policy, k=k, operator="exact")
     error = np.abs(found.q_values - plain_solution(game, policy, k)).max()
     name = f"exact G-LEARN, k={k}: from the dense solution"
     yield Figure(name=name, value=float(error), limit=2 * TOLERANCE, at_least=False, note="both certified within 1e-6")
-    ours = cpu_seconds(lambda: g_learn(game, policy, k=k, operator="exact"), 3)
-    dense = cpu_seconds(lambda: plain_solution(game, policy, k))
-    name = f"exact G-LEARN, k={k}: times faster than dense kernels"
-    yield Figure(name=name, value=dense / ours, limit=2, at_least=True, note=f"{dense:.2f} s, plain value iteration")
+    # The limits in seconds once more, as multiples of the plain solution, which neighbours slow down as much.
+    seconds, dense = {10: np.inf, 20: np.inf}, np.inf
+    for _ in range(3):
+        dense = min(dense, cpu_seconds(lambda: plain_solution(game, policy, k)))
+        for size, least in seconds.items():
+            call = partial(g_learn, game, policy, k=size, operator="exact")
+            seconds[size] = min(least, cpu_seconds(call, 2))
+    for size, found_seconds in seconds.items():
+        name = f"exact G-LEARN, k={size}: times the dense kernels' solution at k={k}"
+        limit, note = SECONDS_ALLOWED[size] / PLAIN_SECONDS, f"{found_seconds:.3f} s against {dense:.2f} s"
+        yield Figure(name=name, value=found_seconds / dense, limit=limit, at_least=False, note=note)
+    ours = seconds[k]
     theirs = None if quick else quantecon_seconds(game, policy, k)
     if theirs is not None:
         name = f"exact G-LEARN, k={k}: times faster than quantecon"
@@ -133,7 +144,7 @@ def _plain(game: TabularGame, policy: LocalPolicy, quick: bool) -> Iterator[Figu
 
 def _sampled(game: TabularGame, policy: LocalPolicy, quick: bool) -> Iterator[Figure]:
     """Seconds of drawing and of a sweep of the sampled operator, and draws beside plain ones."""
-    k = 15 if quick else DRAWN_AT
+    k = 20 if quick else DRAWN_AT
     rng = np.random.default_rng(0)
     laws = induced_transition(game, policy)
     sampled_successors(laws[0], k, SAMPLES, rng)
@@ -142,8 +153,8 @@ def _sampled(game: TabularGame, policy: LocalPolicy, quick: bool) -> Iterator[Fi
     rows = min(1000, len(drawn[0]))
     plain = cpu_seconds(lambda: plain_draws(laws[0], k, rows, rng)) * len(laws) * len(drawn[0]) / rows
     name = f"sampled operator, k={k}: times faster drawn than agent by agent"
-    limit, note = 3 if quick else 5, f"{plain:.1f} s, m={SAMPLES}"
-    yield Figure(name=name, value=plain / seconds, limit=limit, at_least=True, note=note)
+    note = f"{plain:.1f} s, m={SAMPLES}"
+    yield Figure(name=name, value=plain / seconds, limit=5, at_least=True, note=note)
     kernels = [averaging_kernel(ranks) for ranks in drawn]
     values = rng.random((len(laws), len(drawn[0])))
     sweep = cpu_seconds(lambda: look_ahead(values, kernels, game.global_transition), 3)

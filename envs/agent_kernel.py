@@ -1,17 +1,51 @@
-r"""Compiled step of individual agents.
+r"""Compiled draws of many agents' outcomes, a byte each, and the step of individual agents.
 
-Agent i of a population draws one uniform 53-bit integer, the i-th of the population's stream, and takes outcome j if it
-lies between two thresholds ceil(2^53 (p_0 + .. + p_j)): `kofn.envs.inversion`, in integers. Loading this module loads
-numba.
+An agent's outcome is the number of thresholds t_j = ceil(2^53 (p_0 + .. + p_j)) that its uniform 53-bit number reaches:
+`kofn.envs.inversion`, in integers. The number's leading byte nearly always decides: for every law a guide says which
+outcome a byte stands for, or that it takes a closer look, because a threshold lies among the numbers it begins. One
+random word holds the bytes of eight agents; agent i's remaining 45 bits, where they are looked at, are the i-th word of
+splitmix64 from a start of the stream's own. So agent i has a number of its own whatever the others draw.
+
+Loading this module loads numba.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.compiled import compiled
-from kofn.envs.xoshiro import Words, advance, start_stream
+from kofn.envs.xoshiro import Words, advance, mixed_word, start_stream
 
-_11 = np.uint64(11)
+Guides = npt.NDArray[np.uint8]
+
+UNSURE = 255
+"""What a guide says of a byte that does not decide."""
+
+_8, _19, _45, _255 = (np.uint64(number) for number in (8, 19, 45, 255))
+
+
+@compiled
+def guides_of(thresholds: IntArray) -> Guides:
+    """Outcomes by leading byte, or UNSURE, uint8 [row, 256], of integer thresholds [row, outcome - 1]."""
+    guides = np.empty((len(thresholds), 256), dtype=np.uint8)
+    for row in range(len(thresholds)):
+        for byte in range(256):
+            least, most = 0, 0
+            for j in range(thresholds.shape[1]):
+                least += np.int64(byte << 45 >= thresholds[row, j])
+                most += np.int64((byte + 1 << 45) - 1 >= thresholds[row, j])
+            guides[row, byte] = least if least == most and most < UNSURE else UNSURE
+    return guides
+
+
+@compiled
+def closer_look(byte: np.uint64, start: np.uint64, agent: int, thresholds: IntArray, first: int, width: int) -> int:
+    """The outcome of an agent whose leading byte does not decide, from thresholds[first : first + width]."""
+    number = np.int64((byte << _45) | (mixed_word(start, agent) >> _19))
+    outcome = 0
+    for j in range(first, first + width):
+        outcome += np.int64(number >= thresholds[j])
+    return outcome
 
 
 @compiled
@@ -20,42 +54,50 @@ def step_agents(
     states: IntArray,
     offsets: IntArray,
     actions: IntArray,
-    thresholds: IntArray,
+    moves: tuple[IntArray, Guides],
     rewards: FloatArray,
     sizes: tuple[int, int, int],
-    moved: IntArray,
-    paid: FloatArray,
+    out: tuple[IntArray, FloatArray, FloatArray],
 ) -> int:
-    """Fill in `moved` and `paid` [population, agent]; returns the first agent out of range (flat), or -1.
+    """Fill in `out`; returns the first agent out of range (flat), or -1.
 
     Args:
         key: of this step.
         states: [population, agent].
         offsets: [2, population], the global states agents are paid at and move with.
         actions: [population, agent].
-        thresholds: `integer_thresholds` of the moves, flat [s_l, s_g, a_l, outcome].
+        moves: `integer_thresholds` of the moves, flat [s_l, s_g, a_l, outcome], and their guides, flat [s_l, s_g, a_l,
+            byte], or a single UNSURE.
         rewards: flat [s_l, s_g, a_l].
         sizes: |S_l|, |S_g|, |A_l|.
-        moved: out.
-        paid: out.
+        out: next states and rewards [population, agent], and sums of rewards [population].
     """
-    n_states, n_global, n_actions = sizes
-    width, state = np.uint64(n_states - 1), np.empty(4, dtype=np.uint64)
+    thresholds, guides = moves
+    moved, paid, totals = out
+    n_states, n_global, n_actions = np.uint64(sizes[0]), np.uint64(sizes[1]), np.uint64(sizes[2])
+    state, n_agents, guided = np.empty(4, dtype=np.uint64), states.shape[1], len(guides) > 1
+    width = len(thresholds) // len(rewards)
     for b in range(states.shape[0]):
         start_stream(key, b, state)
         s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-        at, ahead = offsets[0, b], (offsets[1, b] - offsets[0, b]) * n_actions
-        for i in range(states.shape[1]):
-            x, a = states[b, i], actions[b, i]
-            if x < 0 or x >= n_states or a < 0 or a >= n_actions:
-                return int(b * states.shape[1] + i)
-            bits, s0, s1, s2, s3 = advance(s0, s1, s2, s3)
-            u, row = np.int64(bits >> _11), (x * n_global + at) * n_actions + a
-            first, outcome = np.uint64(row + ahead) * width, np.int64(0)
-            for j in range(width):
-                outcome += np.int64(u >= thresholds[first + np.uint64(j)])
-            moved[b, i] = outcome
-            paid[b, i] = rewards[np.uint64(row)]
+        at = np.uint64(offsets[0, b])
+        ahead, total = (np.uint64(offsets[1, b]) - at) * n_actions, 0.0
+        for first in range(0, n_agents, 8):
+            word, s0, s1, s2, s3 = advance(s0, s1, s2, s3)
+            for i in range(first, min(first + 8, n_agents)):
+                x, a = np.uint64(states[b, i]), np.uint64(actions[b, i])
+                if x >= n_states or a >= n_actions:
+                    return int(b * n_agents + i)
+                row = (x * n_global + at) * n_actions + a
+                law, byte = row + ahead, word & _255
+                outcome = np.int64(guides[(law << _8 | byte) if guided else np.uint64(0)])
+                if outcome == UNSURE:
+                    outcome = closer_look(byte, state[1], i, thresholds, np.int64(law) * width, width)
+                reward = rewards[row]
+                moved[b, i], paid[b, i] = outcome, reward
+                total += reward
+                word >>= _8
+        totals[b] = total
     return -1
 
 

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.inversion import cumulative_thresholds, integer_thresholds, sample_rows
-from kofn.envs.population import conditional_probabilities
+from kofn.envs.crowd_laws import LastLaws, Laws, guided_thresholds, laws_of
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.reward_law import RewardLaw
 
 BLOCK = 1 << 18
@@ -58,18 +58,28 @@ class Dynamics(Protocol):
         *,
         seen: IntArray,
         out: Outcome | None = None,
+        sums: FloatArray | None = None,
     ) -> Outcome:
         """(r_l, s_l') of agents [..., agent], paid at `s_g` and moving with `seen`, which broadcast to `s_l`.
 
-        `out` are arrays that may be overwritten with the result. ValueError for a state or action out of range.
+        `out` are arrays that may be overwritten with the result, `sums` [...] is filled in with sums of r_l.
+        ValueError for a state or action out of range.
         """
 
     def step_crowd(
-        self, draws: Draws, counts: IntArray, s_g: IntArray, choices: FloatArray, *, seen: IntArray
+        self,
+        draws: Draws,
+        counts: IntArray,
+        s_g: IntArray,
+        choices: FloatArray,
+        *,
+        seen: IntArray,
+        rows: IntArray | None = None,
     ) -> Outcome:
         """(sum of r_l [n_populations], next counts [n_populations, s_l]) of crowds that follow `choices`.
 
-        These are one law of actions for each population and local state, float [n_populations, s_l, a_l].
+        These are laws of actions for each local state, float [row, s_l, a_l]; population b follows row rows[b], by
+        default its own.
         """
 
 
@@ -100,14 +110,23 @@ class TabularDynamics:
         return thresholds.reshape(self.global_reward.size, -1)
 
     @cached_property
-    def _local_moves(self) -> tuple[FloatArray, IntArray]:
-        """Conditional probabilities [s_l, s_g, a_l, s_l'] and integer thresholds [s_l, s_g, a_l, s_l' - 1]."""
-        thresholds = integer_thresholds(cumulative_thresholds(self.local_transition))
-        return conditional_probabilities(self.local_transition), thresholds
+    def _crowd_moves(self) -> Laws:
+        """Laws of s_l', rows (s_l, s_g, a_l)."""
+        return laws_of(self.local_transition.reshape(self.local_reward.size, -1))
+
+    @cached_property
+    def _agent_moves(self) -> tuple[IntArray, npt.NDArray[np.uint8]]:
+        """Thresholds and guides of the same laws, flat."""
+        return guided_thresholds(self.local_transition.reshape(self.local_reward.size, -1))
+
+    @cached_property
+    def _choices(self) -> LastLaws:
+        """Laws of actions, rows (row of the policy, s_l)."""
+        return LastLaws()
 
     @cached_property
     def _local_payments(self) -> FloatArray:
-        return self.local_reward.copy()  # compiled code is compiled again for read-only arrays
+        return self.local_reward.flatten()  # a copy: compiled code is compiled again for read-only arrays
 
     def step_global(self, draws: Draws, s_g: IntArray, a_g: IntArray) -> Outcome:
         """See `Dynamics`."""
@@ -127,6 +146,7 @@ class TabularDynamics:
         *,
         seen: IntArray,
         out: Outcome | None = None,
+        sums: FloatArray | None = None,
     ) -> Outcome:
         """See `Dynamics`."""
         from kofn.envs import loops  # noqa: PLC0415  # loads numba
@@ -137,21 +157,24 @@ class TabularDynamics:
         globals_ = np.empty((2, *per_row), dtype=np.int64)
         globals_[0], globals_[1] = s_g, seen
         states, actions = (np.ascontiguousarray(array, dtype=np.int64).reshape(shape) for array in (s_l, a_l))
+        totals = np.empty(shape[0])
         bad = loops.step_agents(
             loops.new_key(draws.moves),
             states,
             globals_.reshape(2, -1),
             actions,
-            self._local_moves[1].ravel(),
-            self._local_payments.ravel(),
+            self._agent_moves,
+            self._local_payments,
             self._sizes,
-            moved.reshape(shape),
-            rewards.reshape(shape),
+            (moved.reshape(shape), rewards.reshape(shape), totals),
         )
         if bad >= 0:
             self._refuse(np.unravel_index(bad, s_l.shape), s_l, a_l)
         if self.local_reward_law is not None:
             rewards = self.local_reward_law.sample(draws.rewards, s_l, s_g, a_l)
+        if sums is not None:
+            paid_in_loop = self.local_reward_law is None and shape == s_l.shape
+            sums[...] = totals if paid_in_loop else rewards.sum(axis=-1)
         return rewards, moved
 
     @property
@@ -168,27 +191,36 @@ class TabularDynamics:
         )
 
     def step_crowd(
-        self, draws: Draws, counts: IntArray, s_g: IntArray, choices: FloatArray, *, seen: IntArray
+        self,
+        draws: Draws,
+        counts: IntArray,
+        s_g: IntArray,
+        choices: FloatArray,
+        *,
+        seen: IntArray,
+        rows: IntArray | None = None,
     ) -> Outcome:
         """See `Dynamics`."""
         from kofn.envs import loops  # noqa: PLC0415  # loads numba
 
-        n_states, _, n_actions = self._sizes
-        if choices.shape != (len(counts), n_states, n_actions) or counts.shape[1] != n_states:
+        n_states, n_global, n_actions = self._sizes
+        n_rows = len(counts) if rows is None else len(choices)
+        if choices.shape != (n_rows, n_states, n_actions) or counts.shape[1] != n_states:
             raise ValueError(
-                f"choices must have shape [n_populations, s_l, a_l] = {[len(counts), n_states, n_actions]}; "
+                f"choices must have shape [n_populations, s_l, a_l] = {[n_rows, n_states, n_actions]}; "
                 f"got {list(choices.shape)}"
             )
-        actions, moved = np.zeros(choices.shape, dtype=np.int64), np.zeros(counts.shape, dtype=np.int64)
-        globals_ = np.empty((2, len(s_g)), dtype=np.int64)
-        globals_[0], globals_[1] = s_g, seen
-        key, counts = loops.new_key(draws.moves), np.ascontiguousarray(counts, dtype=np.int64)
-        choices, tables = np.ascontiguousarray(choices, dtype=np.float64), (*self._local_moves, self._local_payments)
-        steps = [
-            partial(loops.step_crowds, key, (part.start, part.stop), counts, globals_, choices, tables, actions, moved)
-            for part in loops.parts(len(counts))
-        ]
-        totals = np.concatenate(loops.side_by_side(steps, choices.size * STEP_WORK))
+        shape = len(counts), n_states
+        actions, moved = np.zeros((*shape, n_actions), dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        names = np.empty((3, len(s_g)), dtype=np.int64)
+        names[0], names[1], names[2] = s_g, seen, np.arange(len(counts)) if rows is None else rows
+        laws = laws_of(choices.reshape(-1, n_actions), with_blocks=False) if rows is None else self._choices.of(choices)
+        rewards = self._local_payments.reshape(n_states, n_global, n_actions)
+        given = np.ascontiguousarray(counts, dtype=np.int64), names, laws, self._crowd_moves, rewards
+        step = partial(loops.step_crowds, loops.new_key(draws.moves))
+        ranges = [(part.start, part.stop) for part in loops.parts(len(counts))]
+        steps = [partial(step, part, *given, (actions.reshape(-1, n_actions), moved)) for part in ranges]
+        totals = np.concatenate(loops.side_by_side(steps, actions.size * STEP_WORK))
         return totals if self.local_reward_law is None else self._draw_payments(draws, actions, s_g), moved
 
     def _draw_payments(self, draws: Draws, actions: IntArray, s_g: IntArray) -> FloatArray:
@@ -230,12 +262,23 @@ class SampledDynamics:
         *,
         seen: IntArray,
         out: Outcome | None = None,  # noqa: ARG002  # the functions bring their own arrays
+        sums: FloatArray | None = None,
     ) -> Outcome:
         """See `Dynamics`."""
-        return self.pay_local(draws.rewards, s_l, s_g, a_l), self.sample_local(draws.moves, s_l, seen, a_l)
+        paid = self.pay_local(draws.rewards, s_l, s_g, a_l)
+        if sums is not None:
+            sums[...] = paid.sum(axis=-1)
+        return paid, self.sample_local(draws.moves, s_l, seen, a_l)
 
     def step_crowd(
-        self, draws: Draws, counts: IntArray, s_g: IntArray, choices: FloatArray, *, seen: IntArray
+        self,
+        draws: Draws,
+        counts: IntArray,
+        s_g: IntArray,
+        choices: FloatArray,
+        *,
+        seen: IntArray,
+        rows: IntArray | None = None,
     ) -> Outcome:
         """See `Dynamics`; every agent is drawn, `BLOCK` at a time."""
         n_cells, n_states = counts.size, counts.shape[1]
@@ -245,7 +288,8 @@ class SampledDynamics:
         for first in range(0, int(ends[-1]), BLOCK):
             agents = np.arange(first, min(first + BLOCK, int(ends[-1])))
             population, s_l = np.divmod(np.searchsorted(ends, agents, side="right"), n_states)
-            a_l = sample_rows(draws.moves.random(len(agents)), thresholds[population, s_l])
+            follows = population if rows is None else rows[population]
+            a_l = sample_rows(draws.moves.random(len(agents)), thresholds[follows, s_l])
             paid, next_states = self.step_local(draws, s_l, s_g[population], a_l, seen=seen[population])
             totals += np.bincount(population, paid, len(counts))
             moved += np.bincount(population * n_states + next_states, minlength=n_cells)

@@ -4,15 +4,22 @@ Loading this module loads numba, which takes a while: it is imported when the fi
 `kofn.envs`.
 """
 
-from kofn.envs.agent_kernel import pick_rows, step_agents
-from kofn.envs.crowd_kernel import sample_crowds, spread_cells, step_crowds
+from kofn.envs.agent_kernel import UNSURE, guides_of, pick_rows, step_agents
+from kofn.envs.block_tables import block_sizes, blocks_of, no_blocks
+from kofn.envs.crowd_kernel import prepare_laws, sample_crowds, spread_cells, step_crowds
 from kofn.envs.side_by_side import parts, side_by_side
 from kofn.envs.xoshiro import new_key
 
 __all__ = [
+    "UNSURE",
+    "block_sizes",
+    "blocks_of",
+    "guides_of",
     "new_key",
+    "no_blocks",
     "parts",
     "pick_rows",
+    "prepare_laws",
     "sample_crowds",
     "side_by_side",
     "spread_cells",

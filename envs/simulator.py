@@ -128,16 +128,17 @@ class IndividualSimulator(_Simulator):
         global_reward, old, seen = self._step_global(global_actions)
         paid_at = old[:, None]
         seen_by_all = paid_at if seen is old else seen[:, None]
-        shape = self.local_states.shape
+        shape, sums = self.local_states.shape, np.empty(self.n_populations)
+        self._spare_rewards.keep(self.local_rewards)
+        self.local_rewards = np.broadcast_to(0.0, shape)  # what a refused step pays
         out = self._spare_rewards.take(shape, np.float64), self._spare_states.take(shape, np.int64)
         rewards, states = self.dynamics.step_local(
-            self._local_draws, self.local_states, paid_at, local_actions, seen=seen_by_all, out=out
+            self._local_draws, self.local_states, paid_at, local_actions, seen=seen_by_all, out=out, sums=sums
         )
-        self._spare_rewards.keep(self.local_rewards)
         self._spare_states.keep(self.local_states)
         self.local_rewards, self.local_states = rewards, states
         self._global_reward = global_reward
-        return Payment(global_reward, self.local_rewards.sum(axis=1) / max(self.n_agents, 1))
+        return Payment(global_reward, sums / max(self.n_agents, 1))
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """r_D of the last step, float [n_populations]: r_g + the mean of r_l over the agents `sampled` [k]."""
@@ -182,7 +183,8 @@ class LumpedSimulator(_Simulator):
             global_actions: int64 [n_populations].
             local_policy: pi_l, float [s_l, s_g, a_l], rows sum to 1.
         """
-        return self.step_choices(global_actions, local_policy.swapaxes(0, 1)[self.global_states])
+        laws = local_policy.swapaxes(0, 1)
+        return self._step_crowds(global_actions, laws, self.global_states)
 
     def step_choices(self, global_actions: IntArray, choices: FloatArray) -> Payment:
         """Pay and move once, every local agent acting by the law of its population and state.
@@ -191,6 +193,12 @@ class LumpedSimulator(_Simulator):
             global_actions: int64 [n_populations].
             choices: float [n_populations, s_l, a_l]; rows of empty states are not read.
         """
+        return self._step_crowds(global_actions, choices, None)
+
+    def _step_crowds(self, global_actions: IntArray, choices: FloatArray, rows: IntArray | None) -> Payment:
+        """Population b acts by choices[rows[b]], by default its own."""
         global_reward, old, seen = self._step_global(global_actions)
-        totals, self.counts = self.dynamics.step_crowd(self._local_draws, self.counts, old, choices, seen=seen)
+        totals, self.counts = self.dynamics.step_crowd(
+            self._local_draws, self.counts, old, choices, seen=seen, rows=rows
+        )
         return Payment(global_reward, totals / max(self.n_agents, 1))

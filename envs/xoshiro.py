@@ -37,14 +37,20 @@ def new_key(rng: np.random.Generator) -> Words:
 
 
 @compiled
+def mixed_word(start: np.uint64, number: int) -> np.uint64:
+    """Splitmix64's output for the counter start + number phi."""
+    z = start + np.uint64(number) * _GOLDEN
+    z = (z ^ (z >> _30)) * _MIX_1
+    z = (z ^ (z >> _27)) * _MIX_2
+    word: np.uint64 = z ^ (z >> _31)
+    return word
+
+
+@compiled
 def start_stream(key: Words, stream: int, state: Words) -> None:
     """Start stream number `stream` of a key."""
-    step = np.uint64(stream) * _GOLDEN
     for j in range(4):
-        z = key[j] + step
-        z = (z ^ (z >> _30)) * _MIX_1
-        z = (z ^ (z >> _27)) * _MIX_2
-        state[j] = z ^ (z >> _31)
+        state[j] = mixed_word(key[j], stream)
 
 
 @compiled

@@ -30,6 +30,12 @@ Deviation = Literal["shared", "tagged"]
 SOLVER_ERROR = 1e-11
 """A rise of Phi below this fraction of r~/(1-gamma) may be rounding of the linear solves."""
 
+LARGE_CHAIN = 2**14
+"""States from which on a digit of the linear systems costs seconds: they are solved to .."""
+
+LARGE_CHAIN_TOLERANCE, LARGE_CHAIN_ERROR = 1e-8, 1e-6
+""".. this residual, and rises of Phi are believed from this fraction of r~/(1-gamma) on."""
+
 CACHED_BYTES = 2**29
 """Kernels kept for policies that share some of their rows."""
 
@@ -61,8 +67,13 @@ class FleetProblem:
 
     @property
     def resolution(self) -> float:
-        """The least rise of Phi that is certainly none of rounding."""
-        return SOLVER_ERROR * self.game.value_bound
+        """The least rise of Phi that is certainly no error of the linear systems."""
+        return (LARGE_CHAIN_ERROR if self._large else SOLVER_ERROR) * self.game.value_bound
+
+    @property
+    def _large(self) -> bool:
+        game = self.game
+        return game.n_global_states * n_histograms(self.n_agents, game.n_local_states) >= LARGE_CHAIN
 
     def rng(self, stream: int) -> np.random.Generator:
         """A fresh generator of one of the streams; the same one every time."""
@@ -72,7 +83,8 @@ class FleetProblem:
         """The chain of N agents that all follow `local_policy`."""
         kernels = self.kernels(self.n_agents, local_policy)
         chain = LumpedChain(self.game, self.global_policy, local_policy, kernels, self.n_agents, self.channel)
-        return replace(chain, known_actions=self._global_actions)
+        tolerance = LARGE_CHAIN_TOLERANCE if self._large else chain.tolerance
+        return replace(chain, known_actions=self._global_actions, tolerance=tolerance)
 
     @cached_property
     def _global_actions(self) -> FloatArray:

@@ -36,8 +36,9 @@ from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.streams import Seed, child, seed_sequence
 
-CHEAP_PRODUCTS = 2**25
-"""Products per step of the chain of N agents up to which "auto" is exact: a response takes a thousand steps or so."""
+CHEAP_PRODUCTS = 2**28
+"""Products per step of the chain of N agents up to which "auto" is exact: such a step takes some 50 ms, no longer than
+one of sampled kernels, and a response takes a few hundred."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

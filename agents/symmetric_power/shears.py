@@ -7,12 +7,13 @@ histograms of k agents becomes, along each line of histograms that differ in c_a
 
 and its adjoint is sum_{i >= m} B[i, m] d(i). B is the same for all lines. A histogram has a row of LANES columns, one
 line of the processor's cache, so that one pass serves LANES functions. The sum is written in the compiler's own
-language (`_put_sum`), because numba does not find that a row can be kept in vector registers.
+language (`_emit_sums`), because numba does not find that a row can be kept in vector registers.
 
 Shears in a row that leave c_0 alone, and among them those that leave c_1 alone as well, run through one value of it
 after the other, so that what they work on stays in the cache.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,14 +51,22 @@ def binomial_weights(stay: FloatArray, move: FloatArray, k: int) -> FloatArray:
 
 
 @compiled_for_threads
-def spread_columns(columns: FloatArray, first: int, rows: FloatArray) -> None:
-    """rows[row, lane] = columns[row, first + lane], and 1 in lanes without a column."""
+def spread_columns(columns: FloatArray, first: int, rows: FloatArray) -> tuple[FloatArray, float]:
+    """rows[row, lane] = columns[row, first + lane], and 1 in lanes without a column.
+
+    Returns the lanes' sums, and the largest of their sums of absolute values.
+    """
     lanes = min(LANES, columns.shape[1] - first)
+    sums, sizes = np.zeros(LANES), np.zeros(LANES)
     for row in range(len(rows)):
         for lane in range(lanes):
-            rows[row, lane] = columns[row, first + lane]
+            entry = columns[row, first + lane]
+            rows[row, lane] = entry
+            sums[lane] += entry
+            sizes[lane] += abs(entry)
         for lane in range(lanes, LANES):
             rows[row, lane] = 1.0
+    return sums, sizes.max()
 
 
 @compiled_for_threads
@@ -69,54 +78,74 @@ def take_rows(rows: FloatArray, source: Numbers, values: FloatArray) -> None:
 
 
 @compiled_for_threads
-def put_rows(values: FloatArray, first: int, source: Numbers, columns: FloatArray) -> float:
-    """columns[row, first + lane] = values[source[row], lane]; how far from 1 lanes without a column are at most."""
+def put_rows(values: FloatArray, first: int, source: Numbers, columns: FloatArray) -> tuple[FloatArray, float]:
+    """columns[row, first + lane] = values[source[row], lane].
+
+    Returns the lanes' sums, and how far from 1 lanes without a column are at most.
+    """
     lanes, farthest = min(LANES, columns.shape[1] - first), 0.0
+    sums = np.zeros(LANES)
     for row in range(len(values)):
         for lane in range(lanes):
-            columns[row, first + lane] = values[source[row], lane]
-        if lanes < LANES and not abs(values[row, LANES - 1] - 1) <= farthest:
-            farthest = abs(values[row, LANES - 1] - 1)
-    return farthest
+            entry = values[source[row], lane]
+            columns[row, first + lane] = entry
+            sums[lane] += entry
+        if lanes < LANES:
+            distance = abs(values[row, LANES - 1] - 1)
+            farthest = farthest if distance <= farthest or np.isnan(farthest) else distance
+    return sums, farthest
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba ships no annotations
-def _put_sum(
-    _: Any, values: Any, ranks: Any, place: Any, step: Any, weights: Any, row: Any, first: Any, end: Any
-) -> Any:
-    """values[at(row)] = sum_{m = first}^{end - 1} weights[row, m] values[at(m)], at(m) = ranks[place + step m].
+def _sums_of(n_rows: int) -> Any:
+    """The compiled function values[at(i)] = sum_{m = first}^{end - 1} weights[i, m] values[at(m)], i = row, row + 1, ..
 
-    Arguments: values, float [histogram, LANES]; ranks, int32 [histogram]; place, step; weights, float [row, m]; row,
-    first, end.
+    at(m) = ranks[place + step m]; `n_rows` of them at once. Arguments: values, float [histogram, LANES]; ranks, int32
+    [histogram]; place, step; weights, float [i, m]; row, first, end.
     """
-    place, step, row, first, end = (types.int64 for _ in (place, step, row, first, end))
-    return types.void(values, ranks, place, step, weights, row, first, end), _emit_sum
+
+    @intrinsic  # type: ignore[untyped-decorator]  # numba ships no annotations
+    def put_sums(
+        _: Any, values: Any, ranks: Any, place: Any, step: Any, weights: Any, row: Any, first: Any, end: Any
+    ) -> Any:
+        place, step, row, first, end = (types.int64 for _ in (place, step, row, first, end))
+        return types.void(values, ranks, place, step, weights, row, first, end), partial(_emit_sums, n_rows)
+
+    return put_sums
 
 
-def _emit_sum(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """The instructions of `_put_sum`."""
+def _emit_sums(n_rows: int, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """The instructions of `_sums_of`; rows share the terms that they load."""
     values, ranks, weights = (context.make_array(signature.args[j])(context, builder, arguments[j]) for j in (0, 1, 4))
     place, step, row, first, end = (arguments[j] for j in (2, 3, 5, 6, 7))
-    row_weights = builder.gep(weights.data, [builder.mul(row, builder.extract_value(weights.shape, 1))])
+    rows = [builder.add(row, ir.Constant(_INT64, j)) for j in range(n_rows)]
+    width = builder.extract_value(weights.shape, 1)
+    weights_of = [builder.gep(weights.data, [builder.mul(each, width)]) for each in rows]
 
     def address(m: Any) -> Any:
         rank = builder.load(builder.gep(ranks.data, [builder.add(place, builder.mul(step, m))]))
         entry = builder.mul(builder.sext(rank, _INT64), ir.Constant(_INT64, LANES))
         return builder.bitcast(builder.gep(values.data, [entry]), _ROW.as_pointer())
 
-    total = cgutils.alloca_once_value(builder, ir.Constant(_ROW, None))
+    totals = [cgutils.alloca_once_value(builder, ir.Constant(_ROW, None)) for _ in rows]
     with cgutils.for_range_slice(builder, first, end, ir.Constant(_INT64, 1)) as (m, _):
         term = builder.load(address(m), align=8)
-        weight = builder.insert_element(
-            ir.Constant(_ROW, ir.Undefined), builder.load(builder.gep(row_weights, [m])), ir.Constant(_INT32, 0)
-        )
-        everywhere = builder.shuffle_vector(
-            weight, ir.Constant(_ROW, ir.Undefined), ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
-        )
-        product = builder.fmul(everywhere, term, flags=("contract",))
-        builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-    builder.store(builder.load(total), address(row), align=8)
+        for total, of_row in zip(totals, weights_of, strict=True):
+            weight = _everywhere(builder, builder.load(builder.gep(of_row, [m])))
+            product = builder.fmul(weight, term, flags=("contract",))
+            builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+    for total, each in zip(totals, rows, strict=True):
+        builder.store(builder.load(total), address(each), align=8)
     return context.get_dummy_value()
+
+
+_put_sum, _put_two_sums = _sums_of(1), _sums_of(2)
+
+
+def _everywhere(builder: Any, number: Any) -> Any:
+    """A row of LANES times the same number."""
+    row = builder.insert_element(ir.Constant(_ROW, ir.Undefined), number, ir.Constant(_INT32, 0))
+    first = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+    return builder.shuffle_vector(row, ir.Constant(_ROW, ir.Undefined), first)
 
 
 @compiled_for_threads
@@ -187,11 +216,13 @@ def _run(
     for each in range(line, line + n_lines):
         length = lengths[each]
         begin, step = (place, 1) if pairs[shear, 0] == low else (place + length, -1)
-        if adjoint:
-            for m in range(length + 1):
-                _put_sum(values, ranks, begin, step, table, m, m, length + 1)
-        else:
-            for i in range(length, -1, -1):
-                _put_sum(values, ranks, begin, step, table, i, 0, i + 1)
+        if adjoint:  # weights left of the diagonal are zero
+            for m in range(0, length, 2):
+                _put_two_sums(values, ranks, begin, step, table, m, m, length + 1)
+            if length % 2 == 0:
+                _put_sum(values, ranks, begin, step, table, length, length, length + 1)
+        else:  # right of the diagonal; row 0 stays what it is
+            for i in range(length - 1, -1, -2):
+                _put_two_sums(values, ranks, begin, step, table, i, 0, i + 2)
         place += length + 1
     cursors[shear, 0], cursors[shear, 1] = line + n_lines, place

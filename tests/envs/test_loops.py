@@ -14,11 +14,17 @@ import pytest
 from scipy import stats
 
 from kofn.envs import IndividualSimulator, LumpedSimulator, Streams, TabularGame, binomial, loops
-from kofn.envs.crowd_kernel import EACH, FEW
+from kofn.envs.agent_kernel import UNSURE
+from kofn.envs.crowd_kernel import BLOCKWISE, EACH, FEW
 from kofn.envs.inversion import cumulative_thresholds, integer_thresholds
-from kofn.envs.population import conditional_probabilities, sample_multinomial, sample_without_replacement
+from kofn.envs.population import (
+    conditional_probabilities,
+    enumerate_histograms,
+    sample_multinomial,
+    sample_without_replacement,
+)
 from kofn.envs.recycling import Recycler
-from kofn.envs.xoshiro import advance, integer_below, next_word, start_stream
+from kofn.envs.xoshiro import advance, integer_below, mixed_word, next_word, start_stream
 
 AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]
 
@@ -174,27 +180,90 @@ def test_crowds_differing_by_one_agent_stay_close(warehouse3: TabularGame) -> No
     assert (first != second).any(axis=1).mean() < 10 * 2 / 1000 * 4
 
 
+@pytest.mark.parametrize("n_outcomes", [2, 3, 5, 8, 9])
+def test_tables_of_blocks_hold_the_multinomial_law(n_outcomes: int) -> None:
+    """Every way's chance, added up over the slots that lead to it, and none for what is impossible."""
+    laws = np.random.default_rng(10).dirichlet(np.ones(n_outcomes), size=3)
+    laws[1, 0], laws[2] = 0.0, np.eye(n_outcomes)[1]
+    laws /= laws.sum(axis=1, keepdims=True)
+    log_size, shift, width, at_once = loops.block_sizes(n_outcomes)
+    size = 1 << log_size
+    assert size * at_once < 1 << width
+    tables = loops.blocks_of(laws)
+    assert tables.shape[1] == 1 << (64 - shift)
+    ways = enumerate_histograms(size, n_outcomes)
+    packed = [sum(count << width * j for j, count in enumerate(way)) for way in ways.tolist()]
+    for law, table in zip(laws, tables.tolist(), strict=True):
+        chances: dict[int, float] = {}
+        for cut, way, alias, _ in table:
+            chances[way] = chances.get(way, 0) + cut / 2**53 / len(table)
+            chances[alias] = chances.get(alias, 0) + (1 - cut / 2**53) / len(table)
+        exact = stats.multinomial.pmf(ways, size, law)
+        # Each slot's chances are rounded to 2^-53 and carried along while others give to it.
+        np.testing.assert_allclose([chances.get(way, 0) for way in packed], exact, rtol=0, atol=1e-12)
+        assert not any(
+            chances[way] for way, chance in zip(packed, exact, strict=True) if way in chances and chance == 0
+        )
+
+
+def test_too_many_outcomes_have_no_tables_of_blocks() -> None:
+    assert len(loops.blocks_of(np.full((2, 10), 0.1))) == 0
+    assert loops.block_sizes(10)[0] == loops.block_sizes(1)[0] == 0
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 40, BLOCKWISE, BLOCKWISE + 1])
+def test_crowds_of_every_size_move_by_the_law_of_their_agents(
+    n: int, random_game: Callable[..., TabularGame], assert_law: AssertLaw
+) -> None:
+    """Actions and moves of agents of one state: each next count is binomial with the mixture's chance."""
+    game = random_game(11, n_local=5, n_local_actions=3, n_global=1)
+    policy = np.random.default_rng(13).dirichlet(np.ones(3), size=(5, 1))
+    simulator = LumpedSimulator(game, n, n_populations=4000)
+    simulator.reset(Streams.from_seed(6))
+    simulator.counts = np.tile([0, 0, n, 0, 0], (4000, 1))
+    simulator.step(np.zeros(4000, dtype=np.int64), policy)
+    law = policy[2, 0] @ game.local_transition[2, 0]
+    for y in range(5):
+        counts = simulator.counts[:, y]
+        assert_law(np.bincount(counts, minlength=n + 1), stats.binom.pmf(np.arange(n + 1), n, law[y]))
+
+
 # Individuals.
 
 
-def test_agents_are_drawn_by_inversion_of_their_own_numbers(random_game: Callable[..., TabularGame]) -> None:
-    """The compiled step, number by number: agent i has the i-th word of its population's stream."""
+@pytest.mark.parametrize("guided", [True, False])
+def test_agents_are_drawn_by_inversion_of_their_own_numbers(
+    guided: bool, random_game: Callable[..., TabularGame]
+) -> None:
+    """The compiled step, number by number: agent i has the i-th byte of its population's stream, and 45 bits more."""
     game = random_game(7, n_local=4, n_local_actions=3, n_global=2)
     rng = np.random.default_rng(8)
-    states, actions = rng.integers(0, 4, (2, 50)), rng.integers(0, 3, (2, 50))
+    states, actions = rng.integers(0, 4, (2, 500)), rng.integers(0, 3, (2, 500))
     s_g = np.array([[1, 0], [0, 1]])
-    thresholds = cumulative_thresholds(game.local_transition)
-    moved, paid = np.empty_like(states), np.empty(states.shape)
-    key = stream(9)
-    tables = integer_thresholds(thresholds).ravel(), game.local_reward.ravel().copy()
-    assert loops.step_agents(key, states, s_g, actions, *tables, (4, 2, 3), moved, paid) == -1
+    thresholds = integer_thresholds(cumulative_thresholds(game.local_transition))
+    guides = loops.guides_of(thresholds.reshape(-1, 3)).ravel() if guided else np.full(1, UNSURE, dtype=np.uint8)
+    moved, paid, sums = np.empty_like(states), np.empty(states.shape), np.empty(2)
+    key, tables = stream(9), (thresholds.ravel(), guides)
+    rewards, out = game.local_reward.flatten(), (moved, paid, sums)
+    assert loops.step_agents(key, states, s_g, actions, tables, rewards, (4, 2, 3), out) == -1
     for b in range(2):
         state = np.empty(4, dtype=np.uint64)
         start_stream(key, b, state)
-        for i in range(50):
-            u = (int(next_word(state)) >> 11) / 2**53
+        start, word = state[1], 0
+        for i in range(500):
+            word = int(next_word(state)) if i % 8 == 0 else word >> 8
+            number = (word & 255) << 45 | int(mixed_word(start, i)) >> 19
             assert paid[b, i] == game.local_reward[states[b, i], s_g[0, b], actions[b, i]]
-            assert moved[b, i] == (u >= thresholds[states[b, i], s_g[1, b], actions[b, i]]).sum()
+            assert moved[b, i] == (number >= thresholds[states[b, i], s_g[1, b], actions[b, i]]).sum()
+        assert sums[b] == pytest.approx(paid[b].sum(), rel=1e-12)
+
+
+def test_guides_name_the_outcome_of_all_numbers_that_a_byte_begins() -> None:
+    thresholds = integer_thresholds(cumulative_thresholds(np.array([[0.5, 0.0, 0.25, 0.25], [1e-9, 0.7, 0.3, 0.0]])))
+    for limits, guide in zip(thresholds.tolist(), loops.guides_of(thresholds).tolist(), strict=True):
+        for byte, outcome in enumerate(guide):
+            found = {sum(number >= limit for limit in limits) for number in (byte << 45, (byte + 1 << 45) - 1)}
+            assert found == {outcome} or (len(found) > 1 and outcome == UNSURE)
 
 
 @pytest.mark.parametrize(("state", "action"), [(0, 2), (0, -1), (2, 0), (-1, 1)])
