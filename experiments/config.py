@@ -85,7 +85,7 @@ class SweepConfig:
     Args:
         games: registered games (see `kofn envs`).
         k: numbers of local agents seen (omitted: each game's default).
-        learner: learners, see `kofn train`.
+        learner: learners, see `kofn train`, whose default is the default here ("paper" is the paper's method).
         seeds: number of seeds, counted from first_seed.
         first_seed: the first seed.
         n_agents: numbers of local agents (omitted: each game's default).
@@ -109,7 +109,7 @@ class SweepConfig:
 
     games: tyro.conf.Positional[tuple[str, ...]]
     k: tuple[int, ...] = ()
-    learner: tuple[str, ...] = ("paper",)
+    learner: tuple[str, ...] = ("observation_aware",)
     seeds: int = 5
     first_seed: int = 0
     n_agents: tuple[int, ...] = ()

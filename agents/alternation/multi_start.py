@@ -72,9 +72,9 @@ Pair = tuple[GlobalPolicy, LocalPolicy]
 
 
 def _papers(setting: Setting) -> tuple[GLearner, LLearner]:
-    """The paper's learners; the fleet's exact chain takes minutes where its histograms are many."""
+    """The paper's learners; where k agents have many histograms the fleet plans for the small crowd of `aware_fleet`."""
     many = n_histograms(setting.k, setting.game.n_local_states) > MANY_HISTOGRAMS
-    return GLearner(), LLearner(operator="monte_carlo" if many else "auto")
+    return GLearner(), aware_fleet(setting.game, setting.n_agents) if many else LLearner()
 
 
 def _convention_of(name: str) -> int:
@@ -91,8 +91,8 @@ class MultiStart:
             "paper" has the driver's; the others accept gains of 0.05% of r~/(1-gamma).
         global_learner: proposes pi_g (not from "paper"); omitted: `ObservationAware`.
         local_learner: proposes pi_l (not from "paper"); omitted: `aware_fleet`.
-        paper_learners: the learners of "paper"; omitted: G-LEARN and L-LEARN, the latter sampled where k agents
-            have more than 2000 histograms.
+        paper_learners: the learners of "paper"; omitted: G-LEARN and L-LEARN, the latter on a small crowd that stands
+            for many (`aware_fleet`) where k agents have more than 2000 histograms.
         n_rollouts: rollouts by which the best end is chosen, unless `config` evaluates exactly.
         seed: source of all randomness.
 

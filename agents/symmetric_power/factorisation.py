@@ -137,7 +137,7 @@ def search_orders(matrix: FloatArray, all_pivots: bool, budget: int, enough: flo
     tried, found = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
     orders, best_orders = np.zeros((2, n), np.int64), np.zeros((2, n), np.int64)
     best, rank, level = np.inf, 0, 0
-    found[0] = _rank_pivots(rests, growths, 0, pivots, all_pivots)
+    found[level] = _rank_pivots(rests, growths, level, pivots, all_pivots)
     while level >= 0 and best > enough and (budget >= 0 or best == np.inf):
         if tried[level] == found[level]:
             level -= 1

@@ -40,7 +40,7 @@ def test_a_run_logs_every_proposal_to_tensorboard():
 
 
 def test_a_sweep_logs_every_cell_to_tensorboard():
-    options = ["--seeds", "1", "--workers", "1", "--folder", "sweep"]
+    options = ["--learner", "paper", "--seeds", "1", "--workers", "1", "--folder", "sweep"]
     assert cli.main(["sweep", "formation", *SMALL, *SHORT, *options]) == 0
     (row,) = read_csv(Path("sweep/results.csv"))
     found = scalars(Path("sweep/tensorboard") / row["cell"])

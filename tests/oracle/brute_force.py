@@ -11,6 +11,7 @@ Nothing is checked: values are rational functions of the policies' entries, so t
 numerically at the faces of the simplex too, where a step along the simplex makes a probability slightly negative.
 """
 
+from collections.abc import Callable
 from functools import reduce
 from itertools import combinations, product
 from math import prod
@@ -85,6 +86,12 @@ def global_law(policy: Array, s: JointState, n_states: int, k: int) -> Array:
     return np.sum([policy[s[0], rank(seen, n_states)] for seen in subsets], axis=0) / len(subsets)
 
 
+def global_law_with_replacement(policy: Array, s: JointState, n_states: int, k: int) -> Array:
+    """Law of a_g when k agents are drawn with replacement: the policy averaged over all n^k sequences."""
+    sequences = list(product(s[1:], repeat=k))
+    return np.sum([policy[s[0], rank(seen, n_states)] for seen in sequences], axis=0) / len(sequences)
+
+
 def decision(game: Any, n: int, local_policy: Array, a_g: int, timing: str = "paper") -> tuple[Array, Array]:
     """(P [s, s'], R [s]) when the global agent plays a_g in every state and each agent draws its own action."""
     states, n_actions = joint_states(game, n), game.local_reward.shape[2]
@@ -97,12 +104,21 @@ def decision(game: Any, n: int, local_policy: Array, a_g: int, timing: str = "pa
     return transition, rewards
 
 
-def values(
-    game: Any, global_policy: Array, local_policy: Array, n: int, k: int, timing: str = "paper"
+def values(  # noqa: PLR0913, PLR0917  # the game, the pair and how it is played
+    game: Any,
+    global_policy: Array,
+    local_policy: Array,
+    n: int,
+    k: int,
+    timing: str = "paper",
+    seen: Callable[[Array, JointState, int, int], Array] = global_law,
 ) -> tuple[Array, float]:
-    """(V of every joint state, Phi = <rho, V>) of a pair in the game of n agents, by one linear solve."""
+    """(V of every joint state, Phi = <rho, V>) of a pair in the game of n agents, by one linear solve.
+
+    `seen` is the law of a_g given the joint state.
+    """
     states = joint_states(game, n)
-    chosen = np.array([global_law(global_policy, s, len(game.local_transition), k) for s in states])
+    chosen = np.array([seen(global_policy, s, len(game.local_transition), k) for s in states])
     transition, rewards = np.zeros((len(states), len(states))), np.zeros(len(states))
     for a_g in range(game.global_reward.shape[1]):
         moves, paid = decision(game, n, local_policy, a_g, timing)

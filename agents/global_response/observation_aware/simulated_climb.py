@@ -7,8 +7,9 @@ r"""Memoryless policy iteration by rollouts: climb Phi of the n-agent game over 
 
 The judging rollouts are the same throughout, so the climb is monotone on them. It starts from the best of several
 candidates on the same rollouts. What lies clearly (`clearly_less`) below on the first quarter of the rollouts is not
-played on the others. First steps are made with a quarter of the particles; once they lead nowhere or gain less than the
-tolerance, with all of them; once these do too, the climb stops (`converged`), or after `max_iterations`.
+played on the others. First steps are made with a quarter of the particles; once they lead nowhere or gain less than
+four times the tolerance, with all of them; once these lead nowhere or gain less than the tolerance, the climb stops
+(`converged`), or after `max_iterations`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -77,15 +78,16 @@ def climb_by_rollouts(
     """
     rollouts = _Rollouts(crowd, crowd.starts(n_rollouts, JUDGE_STREAM))
     best = rollouts.best(candidates)
-    particles = [max(1, n_particles // PART), n_particles]
+    phases = [(max(1, n_particles // PART), PART * tolerance), (n_particles, tolerance)]
     attempt, steps, certificate = 0, 0, float("inf")
-    while particles and steps < max_iterations:
-        gradient, _ = crowd.gradient(best.table, particles[0], PARTICLE_STREAM, attempt)
+    while phases and steps < max_iterations:
+        particles, least = phases[0]
+        gradient, _ = crowd.gradient(best.table, particles, PARTICLE_STREAM, attempt)
         certificate = first_order_gap(best.table, gradient)
         better = rollouts.first_better(best, switches(best.table, gradient))
         attempt += 1
-        if better is None or (better.returns - best.returns).mean() < tolerance:
-            particles = particles[1:]
+        if better is None or (better.returns - best.returns).mean() < least:
+            phases = phases[1:]
         if better is not None:
             best, steps = better, steps + 1
     return SimulatedClimb(
@@ -93,7 +95,7 @@ def climb_by_rollouts(
         potential=float(best.returns.mean()),
         standard_error=standard_error(best.returns),
         n_iterations=steps,
-        converged=not particles,
+        converged=not phases,
         certificate=certificate,
     )
 

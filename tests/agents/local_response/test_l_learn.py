@@ -47,6 +47,32 @@ def first_order_gap(game: TabularGame, global_policy: GlobalPolicy, table: Float
     return gap
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_small_crowd_seen_with_replacement_is_climbed_to_a_stationary_point(
+    random_game: Games, random_global: GlobalPolicies, seed: int
+) -> None:
+    """Two agents seen three times: Phi against enumeration of all sequences of draws, the gap by its differences."""
+    game, global_policy = random_game(seed, discount=0.8), random_global(random_game(seed), 3, seed)
+
+    def phi(table: FloatArray) -> float:
+        tables, law = global_policy.probabilities(), brute_force.global_law_with_replacement
+        return brute_force.values(game, tables, table, 2, 3, seen=law)[1]
+
+    start = LocalPolicy(np.full((2, 2, 2), 0.5))
+    result = l_learn(game, global_policy, start=start, n_agents=2, channel="multinomial")
+    assert (result.method, result.n_agents, result.converged) == ("shared_cpi", 2, True)
+    assert result.value == pytest.approx(phi(result.policy.table), abs=1e-8)
+    assert result.value > phi(start.table)
+    gap = 0.0
+    for entry in np.ndindex(2, 2):
+        step = np.zeros((2, 2, 2))
+        step[entry] = [-1e-4, 1e-4]
+        slope = (phi(result.policy.table + step) - phi(result.policy.table - step)) / 2e-4
+        gap += max(slope, 0.0) - result.policy.table[(*entry, 1)] * slope
+    # Phi's third derivative is of the order of its bound, so that differences err by some 1e-8 of it per row.
+    assert gap <= (1e-5 + 1e-6) * game.value_bound
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_response_is_first_order_stationary_and_no_worse_than_the_start(
     random_game: Games, random_global: GlobalPolicies, seed: int

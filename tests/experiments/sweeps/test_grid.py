@@ -66,6 +66,11 @@ def test_settings_to_vary_are_checked(settings, message):
         parse_vary(settings)
 
 
+def test_a_sweep_trains_what_a_single_run_trains_by_default():
+    (cell,) = sweep_tasks(SweepConfig(games=("formation",), seeds=1))
+    assert cell.learner == TrainConfig(game="formation").learner == "observation_aware"
+
+
 def test_an_unknown_game_is_refused_before_anything_starts():
     with pytest.raises(ValueError, match="did you mean 'formation'"):
         sweep_tasks(SweepConfig(games=("formatoin",)))
