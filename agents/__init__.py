@@ -25,6 +25,7 @@ from kofn.agents.global_response.g_learn_theory import GLearnTheory
 from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
 from kofn.agents.global_response.linear_g_learn import LinearGLearnConfig, LinearGLearnResult, linear_g_learn
 from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
+from kofn.agents.global_response.observation_aware.coarse_policy import CoarseGlobalPolicy
 from kofn.agents.global_response.observation_aware.config import ObservationAwareConfig
 from kofn.agents.global_response.observation_aware.learner import ObservationAwareResult, observation_aware
 from kofn.agents.joint_control.central_planner import CentralisedBound, centralised_local_bound
@@ -52,6 +53,7 @@ __all__ = [
     "AlternatingResult",
     "CentralisedBound",
     "ClimbOutcome",
+    "CoarseGlobalPolicy",
     "Equilibrium",
     "Evaluation",
     "Features",

@@ -72,7 +72,7 @@ Pair = tuple[GlobalPolicy, LocalPolicy]
 
 
 def _papers(setting: Setting) -> tuple[GLearner, LLearner]:
-    """The paper's learners; where k agents have many histograms the fleet plans for the small crowd of `aware_fleet`."""
+    """The paper's learners; where k agents have many histograms the fleet plans for the crowd of `aware_fleet`."""
     many = n_histograms(setting.k, setting.game.n_local_states) > MANY_HISTOGRAMS
     return GLearner(), aware_fleet(setting.game, setting.n_agents) if many else LLearner()
 

@@ -1,8 +1,9 @@
 """The observation-aware response as the driver's global learner, and the settings of its twin for the fleet."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from kofn.agents.alternation.learners import LLearner, Problem
+from kofn.agents.global_response.observation_aware.coarse_policy import CoarseGlobalPolicy
 from kofn.agents.global_response.observation_aware.config import ObservationAwareConfig
 from kofn.agents.global_response.observation_aware.learner import ObservationAwareResult, observation_aware, small_size
 from kofn.agents.observation_channel import Channel
@@ -18,7 +19,7 @@ class ObservationAware(ObservationAwareConfig):
 
     def __call__(self, problem: Problem) -> ObservationAwareResult:
         """The best response found to the current fleet, never below the current dispatcher by its own judgement."""
-        return observation_aware(
+        response = observation_aware(
             problem.game,
             problem.local_policy,
             n_agents=problem.n_agents,
@@ -27,6 +28,8 @@ class ObservationAware(ObservationAwareConfig):
             seed=problem.seed,
             **asdict(self),
         )
+        coarse = isinstance(response.policy, CoarseGlobalPolicy)
+        return replace(response, policy=response.policy.as_table()) if coarse else response
 
 
 def aware_fleet(game: Sizes, n_agents: int) -> LLearner:

@@ -104,7 +104,7 @@ def decision(game: Any, n: int, local_policy: Array, a_g: int, timing: str = "pa
     return transition, rewards
 
 
-def values(  # noqa: PLR0913, PLR0917  # the game, the pair and how it is played
+def values(  # the game, the pair and how it is played
     game: Any,
     global_policy: Array,
     local_policy: Array,

@@ -20,6 +20,7 @@ class ObservationAwareOptions(TypedDict, total=False):
     tolerance: float
     max_iterations: int
     n_samples: int
+    resolution: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class ObservationAwareConfig:
         tolerance: gain at which to stop, as a fraction of r~/(1-gamma).
         max_iterations: accepted steps after which to give up.
         n_samples: draws per row of a game that is only sampled.
+        resolution: j, agents to whose histograms the k agents seen are rounded (rollouts; omitted: k where the table
+            has at most 50,000 histograms, else as many as that allows).
 
     Raises:
         TypeError, ValueError: a field out of range.
@@ -51,6 +54,7 @@ class ObservationAwareConfig:
     tolerance: float = 2e-4
     max_iterations: int = 20
     n_samples: int = 1000
+    resolution: int | None = None
 
     def __post_init__(self) -> None:
         """Validate, and turn numpy's numbers into Python's."""
@@ -61,6 +65,8 @@ class ObservationAwareConfig:
             object.__setattr__(self, "surrogate_size", integer("surrogate_size", self.surrogate_size, 1))
         for name, least in (("n_rollouts", 2), ("n_particles", 1), ("max_iterations", 1), ("n_samples", 1)):
             object.__setattr__(self, name, integer(name, getattr(self, name), least))
+        if self.resolution is not None:
+            object.__setattr__(self, "resolution", integer("resolution", self.resolution, 1))
         object.__setattr__(self, "tolerance", positive("tolerance", self.tolerance))
         if self.method == "rollouts" and (self.surrogate_size is not None or self.channel is not None):
             raise ValueError(

@@ -11,7 +11,8 @@ can cycle.) Phi never decreases; the end is a policy that no tried switch improv
 
     exact      on the lumped chain of m agents, by `climb_global`: m = k without replacement is the paper's game, where
                this is G-LEARN; m = n is the game played; m < n with the multinomial channel stands for a large n
-    rollouts   in the game of n agents, by `simulated_climb`: any n, any k whose histograms can be tabulated
+    rollouts   in the game of n agents, by `simulated_climb`: any n and k. Where k agents have too many histograms for a
+               table, what is seen is rounded to a histogram of fewer (`coarse_policy`)
 
 The climb begins at the best of: the current policy, "keep", the constants, and, where that is cheap, hysteresis on
 G-LEARN's values with several margins, margin 0 being G-LEARN's policy. It never ends below any of them.
@@ -19,7 +20,7 @@ G-LEARN's values with several margins, margin 0 being G-LEARN's policy. It never
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -27,6 +28,7 @@ import numpy as np
 from kofn.agents.exact_operator import exact_operators
 from kofn.agents.global_response.g_learn import g_learn
 from kofn.agents.global_response.global_search import climb_global
+from kofn.agents.global_response.observation_aware.coarse_policy import CoarseGlobalPolicy, coarse_histograms
 from kofn.agents.global_response.observation_aware.config import (
     AwareMethod,
     ObservationAwareConfig,
@@ -44,13 +46,16 @@ from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
 from kofn.envs.model import Sizes
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import n_histograms
+from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
 GAME_STREAM, GREEDY_STREAM, CLIMB_STREAM = range(3)
 
 SMALL_CHAIN = 500
 """Histograms up to which the chain of m agents is solved by default: dense kernels of a few MB."""
+
+MAX_COLUMNS = 50_000
+"""Histograms up to which the policy found by rollouts has a column for each."""
 
 CHEAP_GREEDY = 300
 """Histograms of k agents up to which G-LEARN's values are worth their time as a start."""
@@ -61,7 +66,7 @@ class ObservationAwareResult:
     """Outcome of `observation_aware`.
 
     Attributes:
-        policy: pi_g.
+        policy: pi_g, a GlobalPolicy; a CoarseGlobalPolicy where k agents have more than 50,000 histograms.
         potential: its Phi, on the chain of m agents or over the judging rollouts.
         standard_error: of `potential` (0: exact).
         method: "exact" or "rollouts".
@@ -74,7 +79,7 @@ class ObservationAwareResult:
         wall_time: seconds.
     """
 
-    policy: GlobalPolicy
+    policy: Any
     potential: float
     standard_error: float
     method: str
@@ -120,8 +125,12 @@ def observation_aware(
     if isinstance(game, GenerativeGame):
         game = sampled_game(game, config.n_samples, child(root, GAME_STREAM))
     local_policy.check_fits(game)
-    starts = list(_candidates(game, local_policy, k, start, child(root, GREEDY_STREAM)))
     method, size = plan_response(game, n_agents, config)
+    shown = resolution(game, k, config) if method == "rollouts" else k
+    if start is not None:
+        start.check_fits(game)
+        start = rounded(start, shown)
+    starts = list(_candidates(game, local_policy, shown, start, child(root, GREEDY_STREAM)))
     solve = _exact if method == "exact" else _by_rollouts
     found = solve(game, local_policy, starts, (n_agents, size, k), config, child(root, CLIMB_STREAM))
     return ObservationAwareResult(**found, method=method, config=config, wall_time=time.perf_counter() - began)
@@ -132,7 +141,27 @@ def plan_response(game: TabularGame, n_agents: int, config: ObservationAwareConf
     whole = n_histograms(n_agents, game.n_local_states) <= SMALL_CHAIN
     if config.method == "rollouts" or (config.method == "auto" and config.surrogate_size is None and not whole):
         return "rollouts", n_agents
+    if config.resolution is not None:
+        raise ValueError(f"resolution={config.resolution} is for method='rollouts'; this game is solved exactly")
     return "exact", config.surrogate_size if config.surrogate_size is not None else small_size(game, n_agents)
+
+
+def resolution(game: Sizes, k: int, config: ObservationAwareConfig) -> int:
+    """J of the table by rollouts."""
+    if config.resolution is not None:
+        return min(k, config.resolution)
+    shown = 1
+    while shown < k and n_histograms(shown + 1, game.n_local_states) <= MAX_COLUMNS:
+        shown += 1
+    return shown
+
+
+def rounded(policy: GlobalPolicy, shown: int) -> GlobalPolicy:
+    """The policy on histograms of `shown` agents that answers as the given one does to the nearest ones of its own."""
+    if policy.k == shown:
+        return policy
+    scaled = coarse_histograms(enumerate_histograms(shown, policy.n_local_states), shown, policy.k)
+    return replace(policy, table=policy.table[:, rank_histograms(scaled)], k=shown)
 
 
 def small_size(game: Sizes, n_agents: int) -> int:
@@ -148,7 +177,6 @@ def _candidates(
 ) -> Iterator[GlobalPolicy]:
     """Where the climb may begin."""
     if start is not None:
-        start.check_fits(game)
         yield start
     yield GlobalPolicy.named("keep", game, k)
     for action in range(game.n_global_actions):
@@ -216,7 +244,8 @@ def _by_rollouts(
     seed: np.random.SeedSequence,
 ) -> dict[str, Any]:
     n_agents, _, k = sizes
-    crowd = CrowdGame(game=game, local_policy=local_policy, n_agents=n_agents, k=k, seed=seed)
+    shown = starts[0].k
+    crowd = CrowdGame(game=game, local_policy=local_policy, n_agents=n_agents, k=k, seed=seed, resolution=shown)
     tables = [np.asarray(start.probabilities().argmax(axis=2), dtype=np.int64) for start in starts]
     climbed = climb_by_rollouts(
         crowd,
@@ -226,8 +255,12 @@ def _by_rollouts(
         tolerance=config.tolerance * game.value_bound,
         max_iterations=config.max_iterations,
     )
+    policy: GlobalPolicy | CoarseGlobalPolicy = _of_actions(climbed.table, starts[0])
+    if shown < k:
+        coarse = CoarseGlobalPolicy(coarse=_of_actions(climbed.table, starts[0]), k=k)
+        policy = coarse.as_table() if n_histograms(k, game.n_local_states) <= MAX_COLUMNS else coarse
     return {
-        "policy": _of_actions(climbed.table, starts[0]),
+        "policy": policy,
         "potential": climbed.potential,
         "standard_error": climbed.standard_error,
         "surrogate_size": n_agents,

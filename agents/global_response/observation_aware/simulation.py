@@ -9,6 +9,8 @@ V by one rollout from every s_g', all on the same random numbers, so that differ
 than values. Every particle then counts for every F with its probability O(F | mu), which is exact, rather than for one
 drawn F: with few particles the rare F are still estimated.
 
+Where the policy's table is coarse (`coarse_policy`), each particle counts for `DRAWS` samples F drawn, rounded.
+
 Above `MAX_INDIVIDUALS` agents the limit n -> infinity is played: histograms differ from it by O(n^{-1/2}). What comes
 out is judged in the n-agent game.
 """
@@ -20,13 +22,20 @@ from math import comb
 import numpy as np
 from scipy.special import gammaln
 
+from kofn.agents.global_response.observation_aware.coarse_policy import coarse_histograms, coarse_tails
 from kofn.agents.global_response.observation_aware.crowd_play import gather, play
 from kofn.agents.operators import induced_reward, induced_transition
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import conditional_probabilities, enumerate_histograms, sample_multinomial
+from kofn.envs.population import (
+    conditional_probabilities,
+    enumerate_histograms,
+    rank_histograms,
+    sample_multinomial,
+    sample_without_replacement,
+)
 from kofn.envs.side_by_side import parts, side_by_side
 from kofn.envs.streams import child
 
@@ -35,6 +44,9 @@ MAX_INDIVIDUALS = 200
 
 CUT = 0.01
 """Share of r~/(1-gamma) that rollouts leave out at their end, the same for all."""
+
+DRAWS = 32
+"""Samples drawn at each particle where they are too many to be enumerated."""
 
 Crowds = tuple[IntArray, FloatArray, IntArray]
 """Global states [rollout], crowds [rollout, s_l] and streams uint64 [rollout]."""
@@ -50,6 +62,7 @@ class CrowdGame:
         n_agents: n.
         k: agents seen.
         seed: source of all randomness.
+        resolution: agents that the histograms of tables count (0: k).
     """
 
     game: TabularGame
@@ -57,6 +70,12 @@ class CrowdGame:
     n_agents: int
     k: int
     seed: np.random.SeedSequence
+    resolution: int = 0
+
+    @property
+    def shown(self) -> int:
+        """Agents that the histograms of tables count."""
+        return self.resolution if self.resolution > 0 else self.k
 
     @property
     def drawn(self) -> int:
@@ -70,12 +89,13 @@ class CrowdGame:
 
     @cached_property
     def histograms(self) -> IntArray:
-        """Histograms of k agents in rank order."""
-        return enumerate_histograms(self.k, self.game.n_local_states)
+        """Histograms of tables, in rank order."""
+        return enumerate_histograms(self.shown, self.game.n_local_states)
 
     @cached_property
     def _terms(self) -> IntArray:
-        return rank_terms(self.k, self.game.n_local_states)
+        tails = coarse_tails(np.arange(self.k + 1), self.k, self.shown)
+        return np.ascontiguousarray(rank_terms(self.shown, self.game.n_local_states)[:, tails])
 
     @cached_property
     def _arrays(self) -> tuple[FloatArray, FloatArray]:
@@ -112,9 +132,12 @@ class CrowdGame:
         game = self.game
         states, crowds, values = self._particles(table, n_particles, *key)
         columns = np.column_stack([values, np.ones(n_particles)])
-        here = [states == s_g for s_g in range(game.n_global_states)]
-        tasks = [partial(gather, self._channel(crowds[at]), columns[at], self.histograms) for at in here]
-        found = np.stack(side_by_side(tasks, n_particles * len(self.histograms)))
+        if self.shown < self.k:
+            found = self._gathered_from_draws(states, crowds, columns, np.random.default_rng(child(self.seed, *key, 2)))
+        else:
+            here = [states == s_g for s_g in range(game.n_global_states)]
+            tasks = [partial(gather, self._channel(crowds[at]), columns[at], self.histograms) for at in here]
+            found = np.stack(side_by_side(tasks, n_particles * len(self.histograms)))
         found /= n_particles * (1 - game.discount)
         return found[..., :-1], found[..., -1]
 
@@ -138,6 +161,20 @@ class CrowdGame:
         expected = np.einsum("bap,pb->ba", game.global_transition[states], np.stack(later))
         paid = game.global_reward[states] + np.einsum("bx,bx->b", crowds, rewards[states])[:, None]
         return states, crowds, paid + game.discount * expected
+
+    def _gathered_from_draws(
+        self, states: IntArray, crowds: FloatArray, columns: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Sums of `columns` over what is seen at every particle, float [s_g, F, column], from `DRAWS` samples of it."""
+        many = np.repeat(crowds, DRAWS, axis=0)
+        if self.drawn > 0:
+            seen = sample_without_replacement(rng, np.rint(many * self.drawn).astype(np.int64), self.k)
+        else:
+            seen = sample_multinomial(rng, np.full(len(many), self.k), conditional_probabilities(many))
+        ranks = rank_histograms(coarse_histograms(seen, self.k, self.shown))
+        found = np.zeros((self.game.n_global_states, len(self.histograms), columns.shape[1]))
+        np.add.at(found, (np.repeat(states, DRAWS), ranks), np.repeat(columns, DRAWS, axis=0) / DRAWS)
+        return found
 
     def _channel(self, crowds: FloatArray) -> FloatArray:
         """W with O(F | crowd) = prod_x w[x, F_x], float [crowd, s_l, count]."""
