@@ -13,6 +13,10 @@ FLEET_TOLERANCE = 1e-4
 """First-order gap at which the fleet's climb stops, as a fraction of r~/(1-gamma): below what UPDATE accepts."""
 
 
+FLEET_STEPS = 10
+"""Accepted steps of the fleet's climb in one proposal: it goes on from there in the next, if UPDATE accepts."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObservationAware(ObservationAwareConfig):
     """The observation-aware response as the driver's global learner; settings as in `ObservationAwareConfig`."""
@@ -36,4 +40,6 @@ def aware_fleet(game: Sizes, n_agents: int) -> LLearner:
     """L-LEARN by shared_cpi on as many agents as make a small chain: all n, or a crowd that stands for them."""
     size = small_size(game, n_agents)
     channel: Channel = "without_replacement" if size == n_agents else "multinomial"
-    return LLearner(method="shared_cpi", n_agents=size, channel=channel, tolerance=FLEET_TOLERANCE)
+    return LLearner(
+        method="shared_cpi", n_agents=size, channel=channel, tolerance=FLEET_TOLERANCE, max_iterations=FLEET_STEPS
+    )
