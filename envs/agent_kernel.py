@@ -30,7 +30,7 @@ def guides_of(thresholds: IntArray) -> Guides:
     guides = np.empty((len(thresholds), 256), dtype=np.uint8)
     for row in range(len(thresholds)):
         for byte in range(256):
-            least, most = 0, 0
+            least, most = np.int64(0), np.int64(0)
             for j in range(thresholds.shape[1]):
                 least += np.int64(byte << 45 >= thresholds[row, j])
                 most += np.int64((byte + 1 << 45) - 1 >= thresholds[row, j])
@@ -42,10 +42,10 @@ def guides_of(thresholds: IntArray) -> Guides:
 def closer_look(byte: np.uint64, start: np.uint64, agent: int, thresholds: IntArray, first: int, width: int) -> int:
     """The outcome of an agent whose leading byte does not decide, from thresholds[first : first + width]."""
     number = np.int64((byte << _45) | (mixed_word(start, agent) >> _19))
-    outcome = 0
+    outcome = np.int64(0)
     for j in range(first, first + width):
         outcome += np.int64(number >= thresholds[j])
-    return outcome
+    return int(outcome)
 
 
 @compiled
@@ -92,7 +92,7 @@ def step_agents(
                 law, byte = row + ahead, word & _255
                 outcome = np.int64(guides[(law << _8 | byte) if guided else np.uint64(0)])
                 if outcome == UNSURE:
-                    outcome = closer_look(byte, state[1], i, thresholds, np.int64(law) * width, width)
+                    outcome = np.int64(closer_look(byte, state[1], i, thresholds, int(law) * width, width))
                 reward = rewards[row]
                 moved[b, i], paid[b, i] = outcome, reward
                 total += reward

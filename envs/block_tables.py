@@ -53,7 +53,10 @@ def blocks_of(laws: FloatArray) -> Blocks:
     n_slots = 1 << (len(ways) - 1).bit_length()
     padded = np.zeros((len(laws), n_slots))
     padded[:, : len(ways)] = chances / chances.sum(axis=1, keepdims=True)
-    return _aliased(padded, np.append(packs, np.zeros(n_slots - len(ways), dtype=np.uint64)))
+    tables = np.zeros((*padded.shape, 4), dtype=np.uint64)
+    packs = np.append(packs, np.zeros(n_slots - len(ways), dtype=np.uint64))
+    _alias(padded * n_slots, padded.argmax(axis=1), packs, np.empty((3, n_slots), dtype=np.int64), tables)
+    return tables
 
 
 def no_blocks() -> Blocks:
@@ -62,37 +65,38 @@ def no_blocks() -> Blocks:
 
 
 @compiled
-def _aliased(chances: FloatArray, packs: npt.NDArray[np.uint64]) -> Blocks:
-    """Alias tables of chances [row, slot] of packed ways [slot]."""
-    n_rows, n_slots = chances.shape
-    tables = np.zeros((n_rows, n_slots, 4), dtype=np.uint64)
-    small, large = np.empty(n_slots, np.int64), np.empty(n_slots, np.int64)
+def _alias(
+    left: FloatArray, likeliest: IntArray, packs: npt.NDArray[np.uint64], scratch: IntArray, tables: Blocks
+) -> None:
+    """Fill in `tables` from chances times the number of slots [row, slot], which are overwritten.
+
+    Args:
+        left: chances.
+        likeliest: the likeliest slot, the alias where rounding leaves none [row].
+        packs: packed ways [slot].
+        scratch: int64 [3, slot].
+        tables: out.
+    """
+    n_rows, n_slots = left.shape
     for row in range(n_rows):
-        left, alias = chances[row] * n_slots, np.full(n_slots, chances[row].argmax())
         n_small, n_large = 0, 0
         for slot in range(n_slots):
-            if left[slot] < 1:
-                small[n_small] = slot
+            scratch[2, slot] = likeliest[row]
+            if left[row, slot] < 1:
+                scratch[0, n_small] = slot
                 n_small += 1
             else:
-                large[n_large] = slot
+                scratch[1, n_large] = slot
                 n_large += 1
         while n_small > 0 and n_large > 0:
             n_small -= 1
-            giver = large[n_large - 1]
-            alias[small[n_small]] = giver
-            left[giver] -= 1 - left[small[n_small]]
-            if left[giver] < 1:
+            taker, giver = scratch[0, n_small], scratch[1, n_large - 1]
+            scratch[2, taker] = giver
+            left[row, giver] -= 1 - left[row, taker]
+            if left[row, giver] < 1:
                 n_large -= 1
-                small[n_small] = giver
+                scratch[0, n_small] = giver
                 n_small += 1
-        _fill(tables[row], left, alias, packs)
-    return tables
-
-
-@compiled
-def _fill(table: Blocks, left: FloatArray, alias: IntArray, packs: npt.NDArray[np.uint64]) -> None:
-    """One row's table."""
-    for slot in range(len(table)):
-        table[slot, 0] = np.uint64(min(left[slot], 1.0) * 2.0**53)
-        table[slot, 1], table[slot, 2] = packs[slot], packs[alias[slot]]
+        for slot in range(n_slots):
+            tables[row, slot, 0] = np.uint64(min(left[row, slot], 1.0) * 2.0**53)
+            tables[row, slot, 1], tables[row, slot, 2] = packs[slot], packs[scratch[2, slot]]
