@@ -121,6 +121,11 @@ def register_all() -> None:
             pettingzoo.register("aec", game_id(name), "kofn.wrappers.factory:make_aec", kwargs=options)
     for view, entry_point in VIEWS.items():
         # Bare, without Gymnasium's own guards: views check themselves, and a k set on a guard would be lost.
-        bare = {"order_enforce": False, "disable_env_checker": True}
         vector = VECTOR_VIEWS.get(view)
-        gymnasium.register(id=view, entry_point=entry_point, vector_entry_point=vector, **bare)
+        gymnasium.register(
+            id=view,
+            entry_point=entry_point,
+            vector_entry_point=vector,
+            order_enforce=False,
+            disable_env_checker=True,
+        )

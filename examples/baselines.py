@@ -59,8 +59,8 @@ class Config:
     k: int = 10
     max_cycles: int = 100
     episodes: int = 50
-    ppo_steps: int = 100_000
-    mappo_iterations: int = 60
+    ppo_steps: int = 20_000
+    mappo_iterations: int = 20
     quick: bool = False
     seed: int = 0
 
