@@ -77,9 +77,9 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
         yield "Result", _table_of(lines)
     else:
         yield "Result", "<p>Not evaluated: the run was stopped before its end; go on with <code>--resume</code>.</p>"
-    for name, title in (("gain", "Where the gain over the paper's method comes from"), ("equilibria", "Equilibria")):
-        if (folder / f"{name}.csv").exists():
-            yield title, _table_of(read_csv(folder / f"{name}.csv"))
+    for table, title in (("gain", "Where the gain over the paper's method comes from"), ("equilibria", "Equilibria")):
+        if (folder / f"{table}.csv").exists():
+            yield title, _table_of(read_csv(folder / f"{table}.csv"))
     history = read_csv(folder / "history.csv")
     yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
