@@ -1,7 +1,11 @@
 r"""Does anything grow? Ten million environment steps and two hundred trainings, memory and open files measured.
 
-python benchmarks/soak.py            10^7 steps of small environments, 200 trainings; about half an hour on two cores
+python benchmarks/soak.py            10^7 steps of small environments, 200 trainings; about a quarter of an hour
 python benchmarks/soak.py --quick    10^4 steps and 20 trainings
+
+One step of the environments in twenty is made through the multi-agent API, dictionaries and all; the others in batches,
+by the Gymnasium views of either side. One training in four is of several starts (the command line's default), the
+others are of the paper's and the mean-field method; each writes its run folder, tables and figures.
 
 Each job runs in ten equal parts. After the first, which pays for what is loaded and compiled once, resident memory is
 read after every part (/proc/self/statm, after a full garbage collection). Growth is the slope of a straight line
@@ -17,6 +21,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 from result import HEADER, Figure
 
@@ -29,6 +34,7 @@ from kofn.experiments.train import train
 from kofn.wrappers import SubsampleObservation
 
 PARTS = 10
+BATCH = 100
 LARGEST_GROWTH = 0.01
 
 
@@ -44,7 +50,16 @@ def open_files() -> int:
 
 
 def step_environments(n_steps: int) -> None:
-    """Play random actions in a small environment through the standard API."""
+    """Play random actions in a small environment, through the multi-agent API and the vector views."""
+    singly = n_steps // 20
+    batches = (n_steps - singly) // (2 * BATCH)
+    step_dictionaries(singly)
+    for name in ("GlobalBestResponse", "LocalBestResponse"):
+        step_vector(f"kofn.envs:kofn/{name}-v0", batches)
+
+
+def step_dictionaries(n_steps: int) -> None:
+    """Steps of three agents."""
     env = SubsampleObservation(PopulationEnv(formation(), n_agents=3, max_cycles=50), k=2)
     rng = np.random.default_rng(0)
     agents = env.possible_agents
@@ -56,14 +71,26 @@ def step_environments(n_steps: int) -> None:
     env.close()
 
 
+def step_vector(name: str, n_batches: int) -> None:
+    """Steps of a batch of populations."""
+    envs = gymnasium.make_vec(name, num_envs=BATCH, game="formation", n_agents=30, max_cycles=50)
+    envs.action_space.seed(0)
+    envs.reset(seed=0)
+    for _ in range(n_batches):
+        envs.step(envs.action_space.sample())
+    envs.close()
+
+
 def run_trainings(n_runs: int) -> None:
     """Train on a small game into a new folder each time, with files and figures."""
+    learners = ("observation_aware", "paper", "mean_field", "paper")
     for seed in range(n_runs):
         with tempfile.TemporaryDirectory() as folder:
             alternation = AlternatingConfig(n_rollouts=50, horizon=10, max_alternations=2)
             train(
                 TrainConfig(
                     game="formation",
+                    learner=learners[seed % len(learners)],
                     k=2,
                     n_agents=10,
                     max_cycles=10,

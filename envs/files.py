@@ -8,6 +8,7 @@ import json
 import math
 import operator
 import os
+import re
 import secrets
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,6 +22,23 @@ import numpy.typing as npt
 from kofn.envs.arrays import one_of
 
 FORMAT_VERSION = 1
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+
+
+def plain_name(what: str, name: Any) -> str:
+    """`name`, checked to name a file of its own folder wherever a name becomes part of a path.
+
+    Raises:
+        ValueError: it is empty, begins with "." or "-", or holds anything but letters, digits, "_", "-" and ".".
+    """
+    if not isinstance(name, str) or not _PLAIN.fullmatch(name):
+        raise ValueError(
+            f"{what} must be a plain file name (letters, digits, '_', '-', '.', the last two not first; at most 200); "
+            f"got {name!r}"
+        )
+    return name
 
 
 def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:

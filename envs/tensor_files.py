@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import one_of
-from kofn.envs.files import FORMAT_VERSION, check_header, read_npz, write_atomically, write_npz
+from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_npz, write_atomically, write_npz
 
 SUFFIXES = (".safetensors", ".npz")
 
@@ -48,7 +48,8 @@ def read_tensors(path: str | Path, kind: str) -> tuple[Tensors, dict[str, int]]:
     """
     if one_of("the suffix of a network's file", Path(path).suffix, SUFFIXES) == ".npz":
         data = read_npz(path, kind)
-        sizes = {name.removeprefix("size:"): int(data[name]) for name in data if name.startswith("size:")}
+        with naming_damage(path):
+            sizes = {name.removeprefix("size:"): int(data[name]) for name in data if name.startswith("size:")}
         return {n.removeprefix("tensor:"): data[n] for n in data if n.startswith("tensor:")}, sizes
     tensors, header = _read_safetensors(Path(path))
     check_header(path, kind, header.pop("kind", None), header.pop("format_version", None))

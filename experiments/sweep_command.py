@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kofn.envs.files import plain_name
 from kofn.envs.registration import game_module
 from kofn.experiments.config import SweepConfig, TrainConfig
 from kofn.experiments.sweeps.cells import CellOutcome
@@ -61,7 +62,9 @@ def _literal(text: str) -> Any:
 
 def sweep_folder(config: SweepConfig) -> Path:
     """Where the sweep goes."""
-    return config.folder if config.folder is not None else Path("runs") / f"sweep-{'-'.join(config.games)}"
+    if config.folder is not None:
+        return config.folder
+    return Path("runs") / plain_name("sweep folder", f"sweep-{'-'.join(config.games)}")
 
 
 def run_sweep(config: SweepConfig) -> SweepResult:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kofn.agents import Proposal
+from kofn.envs.files import plain_name
 
 TENSORBOARD = "tensorboard"
 
@@ -87,7 +88,8 @@ def trackers(
     """
     found: list[Tracker] = []
     if importlib.util.find_spec("tensorboard") is not None:
-        found.append(TensorBoardTracker(folder / TENSORBOARD / name))
+        place = folder / TENSORBOARD
+        found.append(TensorBoardTracker(place / plain_name("cell", name) if name else place))
     if project is not None:
         found.append(WandbTracker(project, name if name else folder.name, config, folder, group))
     return found

@@ -39,7 +39,7 @@ from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local
 from kofn.envs import game_id
 from kofn.envs.arrays import FloatArray
 from kofn.envs.continuous import ContinuousGame
-from kofn.envs.files import write_text
+from kofn.envs.files import plain_name, write_text
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.registration import default_sizes
@@ -191,7 +191,8 @@ def resolved(config: TrainConfig) -> TrainConfig:
 
 def default_folder(config: TrainConfig, model: Model) -> Path:
     """runs/GAME-nN-kK-seedSEED."""
-    return Path("runs") / f"{config.game}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
+    name = f"{config.game}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
+    return Path("runs") / plain_name("run folder", name)
 
 
 def resume_hint(config: TrainConfig) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kofn.agents.alternation.alternating import AlternatingMARL
 from kofn.agents.alternation.multi_start_result import Equilibrium
-from kofn.envs.files import write_text
+from kofn.envs.files import plain_name, write_text
 from kofn.envs.interface import OpenGame
 
 STARTS_FOLDER = "starts"
@@ -48,5 +48,5 @@ def forget_starts(folder: Path) -> None:
 
 def read_done(folder: Path, name: str, game: OpenGame | None) -> AlternatingMARL | None:
     """The alternation of a start as the folder has it; None when it was not begun."""
-    place = folder / STARTS_FOLDER / name
+    place = folder / STARTS_FOLDER / plain_name("start", name)
     return AlternatingMARL.load(place, game=game) if (place / "config.json").exists() else None

@@ -114,8 +114,9 @@ def redraw_sweep(folder: Path) -> list[Path]:
     if not tables.results:
         raise ValueError(f"{folder / 'results.csv'} has no finished cell yet; run the sweep with --resume")
     written = []
-    for name, figure in sweep_figures(tables):
-        written += save_in_formats(figure, folder / FIGURES, name)
+    with naming_damage(folder):
+        for name, figure in sweep_figures(tables):
+            written += save_in_formats(figure, folder / FIGURES, name)
     return written
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kofn.envs.files import write_atomically
+from kofn.envs.files import plain_name, write_atomically
 
 FORMATS = ("svg", "pdf", "png")
 _NO_DATE: dict[str, dict[str, None]] = {
@@ -35,7 +35,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def save_in_formats(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure in every format; returns the files."""
-    paths = [folder / f"{name}.{kind}" for kind in FORMATS]
+    paths = [folder / f"{plain_name('figure', name)}.{kind}" for kind in FORMATS]
     for path in paths:
         save_figure(figure, path)
     return paths

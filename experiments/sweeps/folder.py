@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, write_json, write_text
+from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, plain_name, read_json, write_json, write_text
 from kofn.experiments.sweeps.cells import CellOutcome
 from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, varied_fields
 
@@ -57,7 +57,7 @@ def _read_description(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
         raise ValueError(f"{path} must hold an object; it holds a {type(content).__name__}")
     check_header(path, SWEEP_KIND, content.get("kind"), content.get("format_version"))
     with naming_damage(path):
-        return dict(content["cells"]), str(content["kofn"])
+        return {plain_name("cell", name): dict(cell) for name, cell in dict(content["cells"]).items()}, content["kofn"]
 
 
 def start_sweep(
@@ -91,14 +91,18 @@ def start_sweep(
 def write_cell(folder: Path, name: str, outcome: CellOutcome) -> None:
     """Write one finished cell."""
     header = {"kind": CELL_KIND, "format_version": FORMAT_VERSION, "cell": name}
-    write_json(folder / "cells" / f"{name}.json", {**header, **asdict(outcome)})
+    write_json(_cell_file(folder, name), {**header, **asdict(outcome)})
+
+
+def _cell_file(folder: Path, name: str) -> Path:
+    return folder / "cells" / f"{plain_name('cell', name)}.json"
 
 
 def read_cells(folder: Path, names: Iterable[str]) -> Finished:
     """The finished cells among `names`; a damaged file is named, and costs no other."""
     cells, damaged = {}, {}
     for name in names:
-        path = folder / "cells" / f"{name}.json"
+        path = _cell_file(folder, name)
         if not path.exists():
             continue
         try:
