@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.arrays import FloatArray, IntArray, first_index, integer
 from kofn.envs.model import Game
 from kofn.envs.policies import LocalPolicy
 from kofn.envs.population import MAX_AGENTS, sample_without_replacement
@@ -46,6 +46,16 @@ class Evaluation:
     k: int
     horizon: int
     seed: Seed
+
+    def __post_init__(self) -> None:
+        """Raise FloatingPointError for a return that is not finite."""
+        bad = ~np.isfinite(self.returns)
+        if bad.any():
+            (rollout,) = first_index(bad)
+            raise FloatingPointError(
+                f"returns must be finite; that of rollout {rollout} over {self.horizon} steps of n={self.n_agents} "
+                f"agents is {self.returns[rollout]}: are the game's rewards too large?"
+            )
 
     @property
     def n_rollouts(self) -> int:

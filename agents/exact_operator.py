@@ -2,9 +2,11 @@
 
 A dense kernel has |Hist_k|^2 entries; shears (`symmetric_power`) take about S^2 |Hist_k| (k/S + 1) products per column
 and no memory to speak of, but more work where there are many states and few agents. Either way every expectation is
-exact up to rounding: where shears would not be, which is rare, the kernel is dense as long as it fits into memory.
+exact up to rounding: where shears would not be, which is rare, the kernel is dense as long as it fits into memory, and
+a warning says so.
 """
 
+import warnings
 from collections.abc import Sequence
 
 from kofn.agents.operators import Kernel, dense_kernels_fit, exact_kernel
@@ -34,10 +36,11 @@ def exact_operator(transition: FloatArray, k: int) -> Kernel:
         return exact_kernel(transition, k)
     try:
         return symmetric_power(transition, k)
-    except UnstablePowerError:
-        if dense_kernels_fit(1, len(transition), k):
-            return exact_kernel(transition, k)
-        raise
+    except UnstablePowerError as error:
+        if not dense_kernels_fit(1, len(transition), k):
+            raise
+        warnings.warn(f"the exact operator of {k} agents is a dense kernel, which is slower: {error}", stacklevel=2)
+        return exact_kernel(transition, k)
 
 
 def exact_operators(transitions: FloatArray, k: int) -> Sequence[Kernel]:

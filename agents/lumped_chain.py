@@ -30,8 +30,8 @@ from scipy.sparse.linalg import LinearOperator, gmres
 from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
 from kofn.agents.observation_channel import Channel, lift, project
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
-from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray
+from kofn.envs.arguments import check_fields, checked_types
+from kofn.envs.arrays import FloatArray, float_array, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import enumerate_histograms, rank_histograms
@@ -69,7 +69,14 @@ class LumpedChain:
     tolerance: float = RELATIVE_TOLERANCE
 
     def __post_init__(self) -> None:
-        """Refuse a policy that sees more agents than there are."""
+        """Refuse what is no game and pair, and a policy that sees more agents than there are."""
+        check_fields(self, "game", "global_policy", "local_policy", "channel")
+        object.__setattr__(self, "n_agents", integer("n_agents", self.n_agents, 1))
+        if not isinstance(self.kernels, Sequence) or len(self.kernels) != self.game.n_global_states:
+            raise TypeError(f"kernels must be a list of one law per global state; got {type(self.kernels).__name__}")
+        if self.known_actions is not None:
+            sizes = self.game.n_global_states, None, self.game.n_global_actions
+            object.__setattr__(self, "known_actions", float_array("known_actions", self.known_actions, sizes))
         self.global_policy.check_fits(self.game, self.n_agents if self.channel == "without_replacement" else None)
 
     @classmethod

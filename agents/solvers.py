@@ -12,11 +12,13 @@ Anderson acceleration: instead of T W the next iterate is the combination sum_i 
 few images whose combined changes sum_i w_i d_i, constants taken off (the bounds do not see them), have the least norm.
 Plain iteration shrinks the span of d by gamma or more in every step; where a combination does not, what is remembered
 is dropped and iteration goes on plainly from the best iterate. The certificate is that of T alone, wherever W is from.
+A combination that is not finite, or whose image is not, ends acceleration with a warning: the rest is plain iteration.
 
 An operator that is drawn afresh for every sweep has no fixed point to certify: `iterate_afresh` applies a given number
 of them.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,6 +86,9 @@ def value_iteration(
         updated = table if reduce is None else reduce(table)
         change = updated - values
         lowest, highest = float(change.min()), float(change.max())
+        if memory.combined and iteration < max_iterations and not np.isfinite(highest - lowest):
+            values = memory.give_up("its image is not finite")
+            continue
         _check_finite(highest - lowest, iteration)
         certificate = factor * (highest - lowest) / 2
         converged = certificate <= tolerance
@@ -103,9 +108,12 @@ class _Memory:
         self._gram = np.empty((0, 0))
         self._best: FloatArray | None = None
         self._least_span = np.inf
+        self.combined = False
+        """Whether the last iterate is a combination, rather than an image of T."""
 
     def next(self, updated: FloatArray, change: FloatArray, span: float) -> FloatArray:
         """The next iterate, after T W = `updated` with d = `change`."""
+        self.combined = False
         if self._window == 0:
             return updated
         slow = span > self._discount * self._least_span
@@ -116,11 +124,30 @@ class _Memory:
             self._changes.clear()
             return self._best
         self._remember(updated, change.ravel() - change.mean())
-        weights = _combination(self._gram)
+        try:
+            weights = _combination(self._gram)
+        except np.linalg.LinAlgError as error:
+            return self.give_up(str(error))
         combined = np.zeros_like(updated)
-        for weight, image in zip(weights, self._images, strict=True):
-            combined += weight * image
+        with np.errstate(over="ignore", invalid="ignore"):
+            for weight, image in zip(weights, self._images, strict=True):
+                combined += weight * image
+        if not np.isfinite(combined).all():
+            return self.give_up("it is not finite")
+        self.combined = True
         return combined
+
+    def give_up(self, why: str) -> FloatArray:
+        """Warn, and go on plainly from the best iterate."""
+        warnings.warn(
+            f"acceleration found no combination of iterates to go on with ({why}); value iteration goes on without",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        self._window, self.combined = 0, False
+        self._images, self._changes = [], []
+        assert self._best is not None  # kept before anything is combined
+        return self._best
 
     def _remember(self, image: FloatArray, change: FloatArray) -> None:
         """Append an image and its change, and the change's products with all that are remembered."""

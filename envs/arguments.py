@@ -1,4 +1,4 @@
-"""`checked_types`: a public function that refuses arguments of the wrong type before it does anything.
+"""`checked_types`: a public function that refuses arguments of the wrong type before it does anything; and its parts.
 
 Only what an annotation says by itself is checked: the library's own classes, mappings and functions, truth values,
 whole and real numbers, choices of a `Literal`, and unions of these. Ranges, the contents of arrays and containers,
@@ -8,6 +8,7 @@ seeds, other libraries' environments, and which kind of game will do, are the fu
 import inspect
 import types
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -36,6 +37,28 @@ def checked_types(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def check_fields(instance: object, *names: str) -> None:
+    """The same for the fields of a dataclass, in its `__post_init__`: those named, or all of them."""
+    hints = _field_hints(type(instance))
+    for name in names if names else hints:
+        if not fits(hints[name], getattr(instance, name)):
+            raise _refusal(name, hints[name], getattr(instance, name))
+
+
+@cache
+def _field_hints(owner: type) -> dict[str, Any]:
+    """Annotations of a dataclass's fields."""
+    hints = get_type_hints(owner)
+    return {field.name: hints[field.name] for field in fields(owner)}  # type: ignore[arg-type]  # dataclasses only
+
+
+def text(name: str, value: Any) -> str:
+    """`value`, checked to be a text; raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text; got {_shown(value)}")
+    return value
 
 
 def fits(hint: Any, value: Any) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from kofn.envs.arguments import check_fields, text
 from kofn.envs.arrays import IntArray, first_index, float_array, integer
 from kofn.envs.continuous_observations import (
     Bounds,
@@ -28,7 +29,7 @@ from kofn.envs.continuous_observations import (
     count_bins,
 )
 from kofn.envs.continuous_simulator import ContinuousSimulator
-from kofn.envs.model import checked_discount, shifted_bound
+from kofn.envs.model import check_scale, checked_discount, shifted_bound
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Observation, ObsMode, Space, Summary
 from kofn.envs.render_line import LineRenderer, LineScene
@@ -93,11 +94,18 @@ class ContinuousGame:
         """Validate everything and put a check around each function."""
         for name in ("n_global_actions", "n_local_actions"):
             object.__setattr__(self, name, integer(name, getattr(self, name), 1))
+        check_fields(self, "observe_global_state")
+        text("title", self.title)
         object.__setattr__(self, "discount", checked_discount(self.discount))
+        if not isinstance(self.landmarks, tuple):
+            raise TypeError(f"landmarks must be a tuple of numbers; got {self.landmarks!r}")
+        if self.landmarks:
+            float_array("landmarks", self.landmarks, (None,))
         for name in ("global_bounds", "global_reward_bounds", "local_reward_bounds"):
             low, high = _ascending(name, getattr(self, name), 2, strictly=name == "global_bounds")
             object.__setattr__(self, name, (low, high))
         object.__setattr__(self, "bin_edges", _ascending("bin_edges", self.bin_edges, None, strictly=True))
+        check_scale(self.discount, self.global_reward_bounds, self.local_reward_bounds)
         slack = REWARD_TOLERANCE
         self._check_function("sample_global", self.global_bounds)
         self._check_function("sample_local", self.local_bounds)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from kofn.envs.arrays import FloatArray, first_index, float_array, probability_array, restore_frozen
 from kofn.envs.dynamics import TabularDynamics
 from kofn.envs.files import naming_damage, read_npz, write_npz
-from kofn.envs.model import OMITTED, Game, Labels, complete, set_frozen, shifted_bound
+from kofn.envs.model import OMITTED, Game, Labels, check_scale, complete, set_frozen, shifted_bound
 from kofn.envs.reward_law import RewardLaw
 from kofn.envs.start_law import StartLaw, start_law_from_array, start_law_to_array
 
@@ -90,6 +90,9 @@ class TabularGame:
         self._set_reward("global_reward", self.global_reward, self.global_reward_law, (n_global, n_global_actions))
         self._set_reward("local_reward", self.local_reward, self.local_reward_law, (n_local, n_global, n_local_actions))
         complete(self, "tabular game")
+        laws = (self.global_reward_law, self.local_reward_law)
+        supports = [law.values for law in laws if law is not None]
+        check_scale(self.discount, self.global_reward, self.local_reward, *supports)
 
     def _set_reward(
         self, name: str, table: npt.ArrayLike | None, law: RewardLaw | None, shape: tuple[int, ...]

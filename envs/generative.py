@@ -25,7 +25,7 @@ from kofn.envs.arrays import FloatArray, IntArray, first_index, float_array, int
 from kofn.envs.dynamics import SampledDynamics
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.model import OMITTED, Labels, complete, shifted_bound
+from kofn.envs.model import OMITTED, Labels, check_scale, complete, shifted_bound
 from kofn.envs.reward_law import RewardLaw
 from kofn.envs.start_law import StartLaw
 from kofn.envs.streams import Seed, Streams
@@ -93,6 +93,7 @@ class GenerativeGame:
         self._check_function("pay_global", self.global_reward_bounds)
         self._check_function("pay_local", self.local_reward_bounds)
         complete(self, "generative game")
+        check_scale(self.discount, self.global_reward_bounds, self.local_reward_bounds)
 
     def _check_function(self, name: str, bounds: tuple[float, float]) -> None:
         function = getattr(self, name)

@@ -20,6 +20,11 @@ OMITTED: Any = None
 """Default of an argument that the game fills in."""
 
 
+MAX_VALUE = 1e100
+"""The largest value a game may have: sums and squares of values stay finite."""
+
+
+@runtime_checkable
 class Sizes(Protocol):
     """Numbers of states and actions."""
 
@@ -53,6 +58,15 @@ class Labels:
     local_states: tuple[str, ...]
     global_actions: tuple[str, ...]
     local_actions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Raise TypeError for anything but texts."""
+        if not isinstance(self.title, str):
+            raise TypeError(f"title must be a text; got {self.title!r}")
+        for kind in ("global_states", "local_states", "global_actions", "local_actions"):
+            names = getattr(self, kind)
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                raise TypeError(f"{kind} must be a tuple of names; got {names!r}")
 
     @classmethod
     def numbered(cls, game: Sizes, title: str) -> "Labels":
@@ -133,6 +147,17 @@ def checked_discount(discount: Any) -> float:
     if not 0 < discount < 1:
         raise ValueError(f"discount must lie strictly between 0 and 1; got {discount}")
     return float(discount)
+
+
+def check_scale(discount: float, *rewards: Any) -> None:
+    """Refuse rewards (arrays or bounds) whose sums or squares could overflow: learning meets finite numbers only.
+
+    Raises:
+        ValueError: values |r|/(1-gamma) above `MAX_VALUE`.
+    """
+    largest = sum(float(np.abs(np.asarray(part)).max()) for part in rewards) / (1 - discount)
+    if not largest <= MAX_VALUE:
+        raise ValueError(f"rewards must keep values |r|/(1-gamma) at most {MAX_VALUE:.0e}; they reach {largest:.3g}")
 
 
 def _checked_start(law: Any, n_states: int) -> StartLaw:

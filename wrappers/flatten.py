@@ -24,7 +24,7 @@ array([0., 1., 0., 0., 1., 0., 0., 0., 0., 0., 0., 1.], dtype=float32)
 Discrete(5)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -172,6 +172,8 @@ class _NoOp:
         if fixed is None and isinstance(game, TabularGame):
             self._keep = GlobalPolicy.named("keep", game, 1).table[:, 0].astype(np.int64)
             self._stay = LocalPolicy.named("stay", game).table.argmax(axis=-1)
+        if fixed is not None and (not isinstance(fixed, Sequence) or isinstance(fixed, str | bytes) or len(fixed) != 2):
+            raise TypeError(f"no_op must be two actions (a_g, a_l); got {fixed!r}")
         a_g, a_l = fixed if fixed is not None else (0, 0)
         self._global = integer("no_op[0]", a_g, 0, game.n_global_actions - 1)
         self._local = integer("no_op[1]", a_l, 0, game.n_local_actions - 1)

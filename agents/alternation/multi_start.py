@@ -122,6 +122,10 @@ class MultiStart:
         self.global_learner = global_learner if global_learner is not None else ObservationAware()
         fleet = local_learner if local_learner is not None else aware_fleet(self.setting.game, self.setting.n_agents)
         self.local_learner = fleet
+        if paper_learners is not None and (
+            not isinstance(paper_learners, tuple) or len(paper_learners) != 2 or not all(map(callable, paper_learners))
+        ):
+            raise TypeError(f"paper_learners must be a tuple of two learners; got {paper_learners!r}")
         self.paper_learners = paper_learners if paper_learners is not None else _papers(self.setting)
         self.n_rollouts = integer("n_rollouts", n_rollouts, 2)
         self._root = seed_sequence(seed)

@@ -21,6 +21,7 @@ from typing import Literal
 from kofn.agents.bounds.bound import Bound, confidence, fraction, log_binomial
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.bounds.truncation import truncation_horizon
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.model import Game
 
@@ -51,6 +52,7 @@ def iterations_for(k: int, reward_bound: float, discount: float) -> int:
     return truncation_horizon(1 / sqrt(integer("k", k, 1)), reward_bound, discount)
 
 
+@checked_types
 def bellman_noise(
     m: int, k: int, sizes: GameSizes, *, delta: float | None = None, regime: Regime = "meanfield"
 ) -> Bound:
@@ -102,11 +104,13 @@ def samples_for(
     return ceil(k * scale**2 * union / 2)
 
 
+@checked_types
 def theoretical_iterations(game: Game, k: int) -> int:
     """`iterations_for` a game."""
     return iterations_for(k, game.reward_bound, game.discount)
 
 
+@checked_types
 def theoretical_samples(game: Game, k: int, delta: float | None = None, regime: Regime = "meanfield") -> int:
     """`samples_for` a game."""
     return samples_for(

@@ -26,6 +26,7 @@ from kofn.agents.bounds.local_response import cheapest_chain, local_response_epi
 from kofn.agents.bounds.sample_complexity import global_response_samples
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.bounds.truncation import truncation_error
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer, positive
 
 
@@ -46,11 +47,13 @@ class EquilibriumBound:
     samples: Count
 
 
+@checked_types
 def accepted_proposals(eta: float, sizes: GameSizes) -> int:
     """Lemma D.15: proposals that can be accepted, each raising the potential by `eta`. Assumes rewards in [0, r~]."""
     return floor(round(sizes.value_bound / positive("eta", eta), 9))  # 11.5/(1-0.95) is 229.9999999999998
 
 
+@checked_types
 def theorem_4_8(
     k: int, n_agents: int, sizes: GameSizes, *, delta: float = 0.05, regime: Regime = "meanfield"
 ) -> EquilibriumBound:
@@ -105,6 +108,7 @@ def stopping_gap(threshold: float, response_error: float, evaluation_error: floa
     )
 
 
+@checked_types
 def evaluation_error(n_rollouts: int, horizon: int, sizes: GameSizes, delta: float) -> Bound:
     """EVAL: error of the mean return of independent rollouts.
 
@@ -127,6 +131,7 @@ def evaluation_error(n_rollouts: int, horizon: int, sizes: GameSizes, delta: flo
     )
 
 
+@checked_types
 def rollouts_for(error: float, sizes: GameSizes, delta: float) -> int:
     """R that makes the random part of `evaluation_error` at most `error`."""
     ratio = sizes.value_bound / positive("error", error)

@@ -27,6 +27,7 @@ from kofn.agents.bounds.bound import Bound, sampled_of
 from kofn.agents.bounds.lipschitz import lipschitz_corrected
 from kofn.agents.bounds.sampling import expected_total_variation
 from kofn.agents.bounds.sizes import GameSizes
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import positive
 
 EXACT = Bound(value=0.0, source="the exact operator")
@@ -49,6 +50,7 @@ def _log_union(k: int, sizes: GameSizes) -> float:
     return log(40 * sizes.n_local_states * sizes.n_global_actions * ratio)
 
 
+@checked_types
 def theorem_4_2(k: int, n_agents: int, sizes: GameSizes, *, noise: Bound = EXACT, constant: float = 1.0) -> Bound:
     """Loss of the deployed policy against the full-information best response, as printed.
 
@@ -73,6 +75,7 @@ def theorem_4_2(k: int, n_agents: int, sizes: GameSizes, *, noise: Bound = EXACT
     )
 
 
+@checked_types
 def theorem_4_4(k: int, n_agents: int, sizes: GameSizes, *, constant: float = 1.0) -> Bound:
     """Theorem 4.2 with m = m* samples and T sweeps, as printed: probability 1 - 1/(100 sqrt k), remainder 3/sqrt k.
 
@@ -90,6 +93,7 @@ def theorem_4_4(k: int, n_agents: int, sizes: GameSizes, *, constant: float = 1.
     )
 
 
+@checked_types
 def safe_global_response(k: int, n_agents: int, sizes: GameSizes, *, noise: Bound = EXACT) -> Bound:
     """The loss of `theorem_4_2` as it can be proved; arguments as there.
 

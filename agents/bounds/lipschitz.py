@@ -24,9 +24,11 @@ from math import sqrt
 from kofn.agents.bounds.bound import Bound, Verdict, fraction, sampled_of
 from kofn.agents.bounds.sampling import expected_total_variation_independent, finite_population
 from kofn.agents.bounds.sizes import GameSizes
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 
 
+@checked_types
 def lipschitz_printed(
     total_variation: float, k: int, n_agents: int, sizes: GameSizes, *, n_iterations: int | None = None
 ) -> Bound:
@@ -51,6 +53,7 @@ def lipschitz_printed(
     )
 
 
+@checked_types
 def lipschitz_corrected(total_variation: float, k: int, n_agents: int, sizes: GameSizes) -> Bound:
     """|Q*_k(s_g, F, a) - Q*_n(s_g, F', a)| for all s_g and a, TV(F, F') = `total_variation`; arguments as above."""
     k, n = sampled_of(k, n_agents)
@@ -68,6 +71,7 @@ def surrogate_distance(k: int, sizes: GameSizes) -> float:
     return sizes.discount * sizes.lipschitz_constant / (1 - sizes.discount) * noise
 
 
+@checked_types
 def sampling_gap_predictor(k: int, n_agents: int, sizes: GameSizes) -> Bound:
     """(osc/(2(1-gamma))) sqrt((n-k)/(k(n-1))): what seeing k of n agents costs, as observed."""
     return Bound(

@@ -30,6 +30,7 @@ from typing import Literal
 from kofn.agents.bounds.bound import Bound, Count, confidence, fraction, log_binomial, log_sum
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.bounds.truncation import truncation_horizon
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer, one_of, positive
 
 Chain = Literal["replicas", "histogram", "tagged"]
@@ -68,6 +69,7 @@ class ChainSize:
         )
 
 
+@checked_types
 def chain_size(kind: Chain, n_agents: int, sizes: GameSizes) -> ChainSize:
     """Lemma C.2: the size of the chain of `n_agents` agents, all transitions being possible.
 
@@ -114,6 +116,7 @@ def _log_tagged_states(n_agents: int, n_local: int, n_global: int) -> float:
     return log(n_global * n_local) + log_sum(resting, log(n_global) + resting, *later)
 
 
+@checked_types
 def ucfh_episodes(chain: ChainSize, horizon: int, n_actions: int, error: float, delta: float) -> Count:
     """Theorem C.3: episodes without an `error`-optimal policy, up to constants and logarithms.
 
@@ -139,6 +142,7 @@ def ucfh_episodes(chain: ChainSize, horizon: int, n_actions: int, error: float, 
     )
 
 
+@checked_types
 def local_response_episodes(
     k: int, sizes: GameSizes, *, delta: float | None = None, kind: Chain | None = None
 ) -> Count:
@@ -156,6 +160,7 @@ def local_response_episodes(
     return ucfh_episodes(chain, chain.horizon(k, sizes), sizes.n_local_actions, error, delta)
 
 
+@checked_types
 def cheapest_chain(k: int, sizes: GameSizes) -> ChainSize:
     """The chain of k agents that needs the fewest episodes."""
 

@@ -33,6 +33,7 @@ from kofn.agents.bounds.bound import Bound, Count, fraction
 from kofn.agents.bounds.global_response import theorem_4_2
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.logged_data.behaviour import mixing_time
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, float_array, integer, positive, probability_array
 
 
@@ -86,7 +87,14 @@ class Exploration:
 
 
 def stationary_law(chain: FloatArray) -> FloatArray:
-    """mu_b of a row-stochastic matrix [s, s'] with one recurrent class, float [s]."""
+    """mu_b of a row-stochastic matrix [s, s'] with one recurrent class, float [s].
+
+    Raises:
+        TypeError, ValueError: no square array of probability rows, or one with several recurrent classes.
+    """
+    chain = probability_array("chain", chain, (None, None))
+    if len(chain) != len(chain.T):
+        raise ValueError(f"chain must be square; got shape {list(chain.shape)}")
     size = len(chain)
     equations = np.vstack([chain.T - np.eye(size), np.ones(size)])
     law, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0))
@@ -130,6 +138,7 @@ def asynchronous_operator(
     return np.asarray(q_array + law[:, None] * behaviour * (backed_up - q_array))
 
 
+@checked_types
 def off_policy_error(n_steps: int, step_size: float, exploration: Exploration, sizes: GameSizes) -> Bound:
     """Theorem E.4: expected sup-norm error of Q after `n_steps` updates (square root of the bound on its square).
 
@@ -157,6 +166,7 @@ def off_policy_error(n_steps: int, step_size: float, exploration: Exploration, s
     )
 
 
+@checked_types
 def off_policy_steps(error: float, exploration: Exploration, sizes: GameSizes) -> Count:
     """Corollary E.5: updates for an expected error of `error` (1/sqrt k in the paper), up to constants and logarithms.
 
@@ -169,6 +179,7 @@ def off_policy_steps(error: float, exploration: Exploration, sizes: GameSizes) -
     )
 
 
+@checked_types
 def corollary_e_6(
     k: int, n_agents: int, sizes: GameSizes, *, n_steps: int, step_size: float, exploration: Exploration
 ) -> Bound:
@@ -188,6 +199,7 @@ def corollary_e_6(
     return replace(theorem_4_2(k, n_agents, sizes, noise=noise), source="Corollary E.6")
 
 
+@checked_types
 def corollary_e_7(k: int, n_agents: int, sizes: GameSizes) -> Bound:
     """Corollary E.7: the same after as many updates as an error of 1/sqrt k takes, Theorem 4.4's rate in expectation.
 

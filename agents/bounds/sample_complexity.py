@@ -26,6 +26,7 @@ from kofn.agents.bounds.local_response import cheapest_chain, local_response_epi
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.bounds.subsample_mfq import mfq_log_entries
 from kofn.agents.bounds.truncation import truncation_horizon
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer, positive
 
 
@@ -52,6 +53,7 @@ def logarithmic_k(n_agents: int, multiple: float = 1.0) -> int:
     return min(n, max(1, ceil(positive("multiple", multiple) * log(n))))
 
 
+@checked_types
 def global_response_samples(
     k: int, sizes: GameSizes, *, delta: float | None = None, regime: Regime = "meanfield", resample: bool = True
 ) -> Count:
@@ -79,6 +81,7 @@ def log_samples(log_table: float, k: int, sizes: GameSizes, delta: float, *, res
     return log(max(1, sweeps)) + per_entry + log_table
 
 
+@checked_types
 def comparison(n_agents: int, k: int, sizes: GameSizes, *, delta: float | None = None) -> tuple[Method, ...]:
     """Table 2: tables and samples of four methods, each for an error of 1/sqrt k; arguments as above."""
     k, n = sampled_of(k, n_agents)

@@ -16,7 +16,7 @@ import numpy as np
 
 from kofn.agents.bounds.bound import fraction, nonnegative
 from kofn.agents.operators import induced_reward, induced_transition
-from kofn.envs.arrays import FloatArray, integer, positive
+from kofn.envs.arrays import FloatArray, integer, positive, probability_array
 from kofn.envs.game import TabularGame
 from kofn.envs.model import shifted_bound
 from kofn.envs.policies import LocalPolicy
@@ -108,7 +108,12 @@ class GameSizes:
 
 
 def dobrushin(transition: FloatArray) -> float:
-    """The largest total variation between two rows of one s_g, from float [s_g, s_l, s_l']."""
+    """The largest total variation between two rows of one s_g, from float [s_g, s_l, s_l'].
+
+    Raises:
+        TypeError, ValueError: no array of probability rows.
+    """
+    transition = probability_array("transition", transition, (None, None, None))
     apart = np.abs(transition[:, :, None, :] - transition[:, None, :, :]).sum(axis=-1) / 2
     return float(min(apart.max(), 1.0))
 

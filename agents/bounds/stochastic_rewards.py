@@ -17,6 +17,7 @@ from kofn.agents.bounds.bellman import Regime, bellman_noise, log_union
 from kofn.agents.bounds.bound import Bound, confidence, nonnegative, union
 from kofn.agents.bounds.global_response import theorem_4_2
 from kofn.agents.bounds.sizes import GameSizes
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 
 SHARED = "next states shared by the draws of the rewards"
@@ -27,6 +28,7 @@ def hoeffding_reward_noise(n_draws: int, spread: float, discount: float, union_l
     return nonnegative("spread", spread) / (1 - discount) * sqrt(union_log / (2 * integer("n_draws", n_draws, 1)))
 
 
+@checked_types
 def reward_noise(
     n_draws: int, spread: float, k: int, sizes: GameSizes, *, delta: float | None = None, regime: Regime = "meanfield"
 ) -> Bound:
@@ -52,6 +54,7 @@ def reward_noise(
     )
 
 
+@checked_types
 def reward_draws_for(
     spread: float, k: int, sizes: GameSizes, *, delta: float | None = None, regime: Regime = "meanfield"
 ) -> int:
@@ -61,6 +64,7 @@ def reward_draws_for(
     return max(1, ceil(k * scale**2 * log_union(k, sizes, delta, regime) / 2))
 
 
+@checked_types
 def theorem_f_4(k: int, n_agents: int, sizes: GameSizes, *, m: int, n_draws: int, spread: float) -> Bound:
     """Theorem 4.2 with m samples per entry and random rewards averaged over `n_draws` draws of this `spread`.
 

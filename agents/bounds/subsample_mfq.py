@@ -19,9 +19,11 @@ from kofn.agents.bounds.bound import Bound, Count, confidence, log_binomial, sam
 from kofn.agents.bounds.global_response import FRESH_SAMPLES, PROOF_GAP, sampling_term
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.bounds.stochastic_rewards import SHARED, hoeffding_reward_noise
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 
 
+@checked_types
 def lemma_0_9(k: int, sizes: GameSizes) -> Count:
     """Samples for an error of 1/sqrt k in Q. Assumes at least two states or actions in the game."""
     pairs = sizes.n_local_states * sizes.n_local_actions
@@ -45,6 +47,7 @@ def mfq_log_entries(k: int, sizes: GameSizes) -> float:
     return own + log_binomial(integer("k", k, 1) + pairs - 2, pairs - 1)
 
 
+@checked_types
 def theorem_0_11(k: int, n_agents: int, sizes: GameSizes) -> Bound:
     """Loss of SUBSAMPLE-MFQ against joint control with full information.
 
@@ -69,6 +72,7 @@ def theorem_0_11(k: int, n_agents: int, sizes: GameSizes) -> Bound:
     )
 
 
+@checked_types
 def theorem_0_13(k: int, n_agents: int, sizes: GameSizes, *, n_draws: int, spread: float) -> Bound:
     """Theorem 0.11 with rewards averaged over `n_draws` draws whose spreads add up to `spread`.
 

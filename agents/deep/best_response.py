@@ -15,6 +15,7 @@ TRPO is Table 4's: KL 0.01, 10 conjugate-gradient steps, damping 0.1, backtracki
 steps, returns-to-go minus value, standardised.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from kofn.agents.deep.runtime import (
     save_zip,
 )
 from kofn.agents.line_evaluation import acting_policy
+from kofn.envs.arguments import check_fields
 from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.line_policies import Layers
@@ -82,10 +84,11 @@ class DeepConfig:
             if getattr(self, size) is not None:
                 integer(size, getattr(self, size), 1)
         positive("learning_rate", self.learning_rate)
+        check_fields(self, "gae_lambda", "entropy")
         if not 0 <= self.gae_lambda <= 1:
             raise ValueError(f"gae_lambda must lie in [0, 1]; got {self.gae_lambda}")
-        if self.entropy < 0:
-            raise ValueError(f"entropy must not be negative; got {self.entropy}")
+        if self.entropy < 0 or not math.isfinite(self.entropy):
+            raise ValueError(f"entropy must not be negative, and finite; got {self.entropy}")
 
     def check(self, game: Any, k: int) -> None:
         """Raise TypeError or ValueError for a game or k that it cannot train in."""

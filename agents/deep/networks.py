@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kofn.agents.deep.runtime import integer_seed, private_randomness
+from kofn.envs.arguments import check_fields
 from kofn.envs.arrays import IntArray, first_index, integer, positive
 from kofn.envs.line_policies import Layers
 from kofn.envs.normals import Float32Array
@@ -75,6 +76,7 @@ class FitConfig:
         positive("learning_rate", self.learning_rate)
         if self.batch_size is not None:
             integer("batch_size", self.batch_size, 1)
+        check_fields(self, "smoothing")
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must lie in [0, 1); got {self.smoothing}")
 

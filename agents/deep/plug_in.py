@@ -24,6 +24,7 @@ import numpy as np
 from kofn.agents.deep.plug_in_networks import actions_of, as_network, continuous_view
 from kofn.agents.deep.response import DeepResponse
 from kofn.agents.deep.runtime import integer_seed, naming_divergence, private_randomness, save_zip
+from kofn.envs.arguments import text
 from kofn.envs.arrays import integer
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.model import Game
@@ -112,6 +113,9 @@ class Sb3Learner:
         """Validate."""
         if not (isinstance(self.algorithm, type) and hasattr(self.algorithm, "learn")):
             raise TypeError(f"algorithm must be a class such as stable_baselines3.PPO; got {self.algorithm!r}")
+        if not isinstance(self.options, dict):
+            raise TypeError(f"options must be a dict; got {self.options!r}")
+        text("policy", self.policy)
         integer("total_timesteps", self.total_timesteps, 1)
         check_notions(self.deviation, self.reward)
         for name in ("gamma", "seed"):

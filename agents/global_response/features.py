@@ -13,10 +13,11 @@ are shared out between hat functions of places as well.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.model import Sizes
@@ -30,6 +31,7 @@ MAX_FEATURES = 20_000
 """Features that a map may have."""
 
 
+@runtime_checkable
 class Features(Protocol):
     """A feature map."""
 
@@ -93,7 +95,6 @@ class IndicatorFeatures:
     n_global_states: int
     n_local_states: int
     k: int
-    summary: Summary = "histogram"
 
     def __post_init__(self) -> None:
         """Validate."""
@@ -102,9 +103,15 @@ class IndicatorFeatures:
         _check_size(self.size)
 
     @classmethod
+    @checked_types
     def of(cls, game: Sizes, k: int) -> "IndicatorFeatures":
         """Of a finite game."""
         return cls(game.n_global_states, game.n_local_states, k)
+
+    @property
+    def summary(self) -> Summary:
+        """See `Features`."""
+        return "histogram"
 
     @property
     def size(self) -> int:
@@ -147,6 +154,7 @@ class ProductFeatures:
         _check_size(self.size)
 
     @classmethod
+    @checked_types
     def of(
         cls, game: Sizes | ContinuousGame, *, degree: int = 2, summary: Summary = "histogram", n_knots: int = 11
     ) -> "ProductFeatures":
@@ -159,11 +167,12 @@ class ProductFeatures:
             n_knots: hat functions for s_g, and for agents seen one by one, of a continuous game.
         """
         one_of("summary", summary, SUMMARIES)
+        n_knots = integer("n_knots", n_knots, 2)
         if not isinstance(game, ContinuousGame):
             own, n_local = OneHot(game.n_global_states), game.n_local_states
             local = OneHot(n_local) if summary == "states" else None
             return cls(global_shares=own, n_global=own.size, n_local=n_local, degree=degree, local_shares=local)
-        hats = Hats(*game.global_bounds, integer("n_knots", n_knots, 2))
+        hats = Hats(*game.global_bounds, n_knots)
         if summary == "histogram":
             return cls(global_shares=hats, n_global=n_knots, n_local=len(game.bin_edges) - 1, degree=degree)
         places = Hats(*game.local_bounds, n_knots)

@@ -30,7 +30,8 @@ from kofn.agents.global_response.g_learn_plan import make_plan
 from kofn.agents.global_response.linear_data import Explorer, Sample, all_states, regression_at_all_states
 from kofn.agents.global_response.linear_fit import FitOutcome, fitted_iteration
 from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
-from kofn.agents.global_response.linear_rollouts import LinearGame, simulator_of
+from kofn.agents.global_response.linear_rollouts import Crew, LinearGame, simulator_of
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.game import TabularGame
@@ -143,9 +144,10 @@ class LinearGLearnResult:
         )
 
 
+@checked_types
 def linear_g_learn(
     game: LinearGame,
-    local_policy: Any,
+    local_policy: Crew,
     *,
     features: Features,
     k: int,

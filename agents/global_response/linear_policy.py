@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kofn.agents.global_response.features import Features
+from kofn.envs.arguments import check_fields
 from kofn.envs.arrays import FloatArray, IntArray, float_array, freeze, integer
 
 TIE_TOLERANCE = 1e-9
@@ -33,6 +34,7 @@ class LinearGlobalPolicy:
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
+        check_fields(self, "features")
         integer("k", self.k, 1)
         weights = float_array("weights", self.weights, (self.features.size, None))
         freeze(weights)

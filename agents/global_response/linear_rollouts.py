@@ -5,7 +5,7 @@ crew anything with `act(local_states, global_states, rng)`, as `LocalPolicy`, fo
 [population, 1].
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ MAX_INDIVIDUALS = 1 << 20
 """Agents simulated at once, bounding memory."""
 
 
+@runtime_checkable
 class Dispatcher(Protocol):
     """The global agent's side."""
 
@@ -37,6 +38,7 @@ class Dispatcher(Protocol):
         """Actions, int64 [population]."""
 
 
+@runtime_checkable
 class Crew(Protocol):
     """The local agents' side."""
 

@@ -31,8 +31,8 @@ from typing import Literal
 import numpy as np
 
 from kofn.agents.evaluation import BATCH, Evaluation
-from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray, IntArray, first_index, freeze, integer, one_of, restore_frozen
+from kofn.envs.arguments import check_fields, checked_types
+from kofn.envs.arrays import FloatArray, IntArray, as_array, first_index, freeze, integer, one_of, restore_frozen
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy
@@ -73,7 +73,8 @@ class JointPolicy:
 
     def __post_init__(self) -> None:
         """Validate and freeze."""
-        counts = np.array(self.action_counts)
+        check_fields(self, "global_policy")
+        counts = np.array(as_array("action_counts", self.action_counts))
         if not np.issubdtype(counts.dtype, np.integer):
             raise TypeError(f"action_counts must be integers; got {counts.dtype}")
         histograms = enumerate_histograms(self.k, self.global_policy.n_local_states)

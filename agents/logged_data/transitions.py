@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, float_array, freeze, integer, restore_frozen
+from kofn.envs.arrays import FloatArray, IntArray, as_array, first_index, float_array, freeze, integer, restore_frozen
 from kofn.envs.files import naming_damage, read_npz, write_npz
 from kofn.envs.population import count_states, n_histograms, rank_histograms
 
@@ -229,7 +229,7 @@ def integers(name: str, values: npt.ArrayLike, shape: Sequence[int | None], limi
         TypeError: the values are not integers.
         ValueError: another shape, or an entry out of range.
     """
-    given = np.asarray(values)
+    given = as_array(name, values)
     if not np.issubdtype(given.dtype, np.integer):
         raise TypeError(f"{name} must be an array of integers; got {given.dtype}")
     if given.ndim != len(shape) or any(

@@ -104,22 +104,35 @@ class SymmetricPower:
             moved, farthest = put_rows(values, first, after, found)
             kept = np.abs(moved - weight).max() / max(most, TINY) if self.adjoint else farthest
             lost = float(np.maximum(lost, kept))  # nan stays
-        self._check(lost)
+        if not self._keeps_sums(given, lost) and self._dense is not None:
+            found = (self._dense.T if self.adjoint else self._dense) @ given
         return found.reshape(columns.shape)
 
     def toarray(self) -> FloatArray:
         """The dense kernel."""
         return self @ np.eye(self.shape[0])
 
-    def _check(self, lost: float) -> None:
-        """Warn where this very application lost digits: 1 has expectation 1, and no weight gets lost."""
-        if not lost <= RUNTIME_TOLERANCE:
-            warnings.warn(
-                f"the exact operator of {self.n_agents} agents lost digits: sums that must stay are off by {lost:.1e}; "
-                "use operator='monte_carlo' or a smaller k",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+    def _keeps_sums(self, given: FloatArray, lost: float) -> bool:
+        """Whether this very application lost no digits: 1 has expectation 1, and no weight gets lost. Warns if not."""
+        if lost <= RUNTIME_TOLERANCE or not np.isfinite(given).all():
+            return True
+        instead = "computed again by a dense kernel, which is slow;" if self._dense is not None else "kept as they are;"
+        warnings.warn(
+            f"the exact operator of {self.n_agents} agents lost digits: sums that must stay are off by {lost:.1e}. "
+            f"Expectations are {instead} use operator='monte_carlo' or a smaller k",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return False
+
+    @cached_property
+    def _dense(self) -> FloatArray | None:
+        """The kernel as a matrix; None where it does not fit into memory."""
+        # operators imports this module: a symmetric power is one of its kernels.
+        from kofn.agents.operators import dense_kernels_fit, exact_kernel  # noqa: PLC0415
+
+        fits = dense_kernels_fit(1, len(self.transition), self.n_agents)
+        return exact_kernel(self.transition, self.n_agents) if fits else None
 
     @cached_property
     def _program(self) -> tuple[Numbers, Numbers, IntArray, FloatArray]:

@@ -1,7 +1,7 @@
 """A valid call of every public function and constructor, for tests that spoil one argument at a time.
 
-`CALLS` maps the qualified name to (callable, keyword arguments); `OUTCOMES` are the classes that only the library
-fills in. `test_arguments.py` checks that together they cover what kofn exports.
+`CALLS` maps the qualified name to (callable, keyword arguments); `more_calls` goes on, and names the classes that only
+the library fills in. `test_arguments.py` checks that together they cover what kofn exports.
 """
 
 from collections.abc import Callable

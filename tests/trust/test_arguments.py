@@ -17,8 +17,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
-from trust.public_calls import CALLS
+from trust.more_calls import MORE_CALLS, NO_CALLS, OUTCOMES
+from trust.public_calls import CALLS as FIRST_CALLS
 
+import kofn.agents
+import kofn.agents.bounds
+import kofn.envs
+import kofn.wrappers
+
+CALLS = {**FIRST_CALLS, **MORE_CALLS}
 JUNK: dict[str, Any] = {
     "None": None,
     "True": True,
@@ -100,6 +107,15 @@ def default_of(function: Callable[..., Any], argument: str) -> Any:
 
 
 CASES = [(name, argument) for name, (function, _) in CALLS.items() for argument in arguments_of(function)]
+
+
+def test_every_public_name_is_called() -> None:
+    """Whatever kofn exports has a call whose arguments are spoiled below, or takes none from users."""
+    packages = (kofn.envs, kofn.wrappers, kofn.agents, kofn.agents.bounds)
+    public = {name for package in packages for name in package.__all__}
+    called = {name.partition(".")[0] for name in CALLS}
+    assert public - called - OUTCOMES - NO_CALLS == set()
+    assert (OUTCOMES | NO_CALLS) - public == set(), "names that are exported no more"
 
 
 @pytest.mark.parametrize("name", CALLS)

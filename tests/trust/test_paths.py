@@ -21,7 +21,21 @@ from kofn.experiments.sweeps.grid import cell_hash, describe
 from kofn.experiments.tracking import trackers
 from kofn.experiments.train_continuous import load_run
 
-EVIL = ("../outside", "..", "a/b", "/tmp/outside", "a\\b", "", ".hidden", "-option", "a\x00b", "a\nb", "x" * 300, "é", 7)
+EVIL = (
+    "../outside",
+    "..",
+    "a/b",
+    "/tmp/outside",
+    "a\\b",
+    "",
+    ".hidden",
+    "-option",
+    "a\x00b",
+    "a\nb",
+    "x" * 300,
+    "é",
+    7,
+)
 
 
 @pytest.mark.parametrize("name", EVIL, ids=repr)
@@ -39,12 +53,12 @@ def test_plain_names_pass() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda folder, name: read_done(folder, name),
+        read_done,
         lambda folder, name: read_cells(folder, [name]),
         lambda folder, name: write_cell(folder, name, CellOutcome(row={}, timing={}, history=[], episode={})),
         lambda folder, name: trackers(folder, name, {}, project=None),
         lambda folder, name: save_in_formats(Figure(), folder, name),
-        lambda folder, name: sweep_folder(SweepConfig(games=(name,))),
+        lambda _, name: sweep_folder(SweepConfig(games=(name,))),
     ],
 )
 def test_whatever_takes_a_name_refuses_a_path(call: Callable[[Path, str], Any], name: str, tmp_path: Path) -> None:
@@ -99,6 +113,6 @@ def test_a_run_cannot_name_a_module(tmp_path: Path) -> None:
     """`game.txt` is looked up among the registered games; learners that are not ours are not imported."""
     for name in ("../outside", "files", "os", "kofn.envs.formation"):
         (tmp_path / "game.txt").write_text(name)
-        with pytest.raises(ValueError, match="game must be one of .*; got"):
+        with pytest.raises(ValueError, match=r"game must be one of .*; got"):
             load_run(tmp_path)
     assert rebuild_learner({"name": "os.system"}) == MissingLearner("os.system")

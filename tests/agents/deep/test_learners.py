@@ -158,7 +158,7 @@ def test_smoothed_labels_leave_room_to_explore() -> None:
         (lambda: DeepLocal(n_agents=0), ValueError, "n_agents must be at least 1; got 0"),
         (lambda: DeepLocal(learning_rate=0), ValueError, "learning_rate must be positive"),
         (lambda: DeepLocal(gae_lambda=1.5), ValueError, r"gae_lambda must lie in \[0, 1\]; got 1\.5"),
-        (lambda: DeepLocal(entropy=-1), ValueError, "entropy must not be negative; got -1"),
+        (lambda: DeepLocal(entropy=-1), ValueError, "entropy must not be negative, and finite; got -1"),
         (lambda: DeepLocal(deviation="all"), ValueError, "deviation must be one of 'tagged', 'shared'; got 'all'"),  # type: ignore[arg-type]
         (lambda: DeepLocal(reward="no"), ValueError, "reward must be one of 'own', 'team'; got 'no'"),  # type: ignore[arg-type]
         (lambda: DeepGlobal(n_agents=2)(problem("global")), ValueError, "n_agents must be at least k=3; got 2"),
