@@ -62,11 +62,11 @@ class Labels:
     def __post_init__(self) -> None:
         """Raise TypeError for anything but texts."""
         if not isinstance(self.title, str):
-            raise TypeError(f"title must be a text; got {self.title!r}")
+            raise TypeError(f"labels.title must be a text; got {self.title!r}")
         for kind in ("global_states", "local_states", "global_actions", "local_actions"):
             names = getattr(self, kind)
             if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-                raise TypeError(f"{kind} must be a tuple of names; got {names!r}")
+                raise TypeError(f"labels.{kind} must be a tuple of strings; got {names!r}")
 
     @classmethod
     def numbered(cls, game: Sizes, title: str) -> "Labels":
@@ -176,8 +176,6 @@ def _checked_labels(labels: Any, game: Sizes, title: str) -> Labels:
     labels = labels if labels is not None else Labels.numbered(game, title)
     if not isinstance(labels, Labels):
         raise TypeError(f"labels must be a Labels object; got {labels!r}")
-    if not isinstance(labels.title, str):
-        raise TypeError(f"labels.title must be a text; got {labels.title!r}")
     sizes = {
         "global_states": game.n_global_states,
         "local_states": game.n_local_states,
@@ -186,8 +184,6 @@ def _checked_labels(labels: Any, game: Sizes, title: str) -> Labels:
     }
     for field, size in sizes.items():
         names = getattr(labels, field)
-        if not (isinstance(names, tuple) and all(isinstance(name, str) for name in names)):
-            raise TypeError(f"labels.{field} must be a tuple of strings; got {names!r}")
         if len(names) != size:
             raise ValueError(f"labels.{field} must hold {size} names; got {len(names)}: {names}")
     return labels

@@ -46,8 +46,8 @@ def failing_after(game: TabularGame, n_calls: int, bad: float) -> GenerativeGame
 
     def pay_local(*arguments: Any) -> Any:
         nonlocal left
-        left -= 1
         paid = np.array(pay(*arguments))
+        left -= paid.size > 0
         if left < 0 and paid.size:
             paid.flat[-1] = bad
         return paid
@@ -77,7 +77,7 @@ def test_a_bad_reward_of_a_function_is_named(random_game: Games, learn: Callable
 
     def counted(*arguments: Any) -> Any:
         nonlocal calls
-        calls += 1
+        calls += np.size(arguments[-1]) > 0
         return oracle.pay_local(*arguments)
 
     game = random_game(0, discount=0.5)

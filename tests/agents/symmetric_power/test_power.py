@@ -104,18 +104,18 @@ def test_kernels_without_accurate_shears_are_refused_or_dense(monkeypatch: pytes
 
 
 def test_an_application_that_loses_digits_warns_and_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shears that no probe has let through, of 40 agents; where no dense kernel fits there is only the warning."""
-    power = SymmetricPower(transition=WORST, n_agents=40, shears=factorise(WORST, 1.0))
-    values = np.random.default_rng(0).random((n_histograms(40, 3), 2))
-    dense = exact_kernel(WORST, 40)
-    with pytest.warns(RuntimeWarning, match=r"40 agents lost digits: .* off by \S+\. Expectations are computed again"):
+    """Shears that no probe has let through, of 60 agents; where no dense kernel fits there is only the warning."""
+    power = SymmetricPower(transition=WORST, n_agents=60, shears=factorise(WORST, 1.0))
+    values = np.random.default_rng(0).random((n_histograms(60, 3), 2))
+    dense = exact_kernel(WORST, 60)
+    with pytest.warns(RuntimeWarning, match=r"60 agents lost digits: .* off by \S+\. Expectations are computed again"):
         found = power @ values
     np.testing.assert_allclose(found, dense @ values, rtol=0, atol=1e-12)
-    with pytest.warns(RuntimeWarning, match="40 agents lost digits"):
+    with pytest.warns(RuntimeWarning, match="60 agents lost digits"):
         moved = power.T @ values
     np.testing.assert_allclose(moved, dense.T @ values, rtol=1e-10, atol=1e-12)
     monkeypatch.setattr("kofn.agents.operators.dense_kernels_fit", lambda *_: False)
-    poor = SymmetricPower(transition=WORST, n_agents=40, shears=factorise(WORST, 1.0))
+    poor = SymmetricPower(transition=WORST, n_agents=60, shears=factorise(WORST, 1.0))
     with pytest.warns(RuntimeWarning, match="Expectations are kept as they are; use operator='monte_carlo'"):
         poor @ values
 
