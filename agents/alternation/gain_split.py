@@ -18,6 +18,7 @@ import numpy as np
 
 from kofn.agents.alternation.multi_start import MultiStart
 from kofn.agents.evaluation import standard_error
+from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 
@@ -47,8 +48,16 @@ class GainSplit:
         return [(name, float(np.mean(array)), standard_error(array)) for name, array in arrays.items()]
 
 
+@checked_types
 def split_gain(model: MultiStart, returns: Returns) -> GainSplit:
-    """Take the gain of a trained model apart."""
+    """Take the gain of a trained model apart.
+
+    Raises:
+        TypeError: no MultiStart, or no function.
+        ValueError: it has not learned.
+    """
+    if not {"paper", "from_paper"} <= set(model.models):
+        raise ValueError(f"model must have learned; of its starts only {', '.join(model.models)} was begun")
     paper, onward = model.models["paper"], model.models["from_paper"]
     pairs = [(a.global_policy, b.local_policy) for a in (paper, onward) for b in (paper, onward)]
     neither, fleet_only, dispatcher_only, both = (returns(*pair) for pair in pairs)

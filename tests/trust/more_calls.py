@@ -21,6 +21,8 @@ NOISE = bounds.bellman_noise(5, 2, SIZES)
 NAMES = ("first", "second")
 FEATURES = agents.IndicatorFeatures.of(GAME, 2)
 LINE = two_sides()
+TRAINED = agents.MultiStart(env(), agents.AlternatingConfig(evaluation="exact", eta=1.0, max_alternations=1), seed=0)
+TRAINED.learn()
 
 THEOREMS: dict[str, Any] = {
     "k": 2,
@@ -133,10 +135,7 @@ MORE_AGENTS: dict[str, Call] = {
             **{"n_states": 20, "n_rounds": 1, "horizon": 3, "max_iterations": 5},
         },
     ),
-    "evaluate_dispatcher": (
-        agents.evaluate_dispatcher,
-        {"game": GAME, "dispatcher": KEEP, "crew": UNIFORM, "n_agents": 3, "horizon": 3, "n_rollouts": 4, "seed": 0},
-    ),
+    "split_gain": (agents.split_gain, {"model": TRAINED, "returns": lambda *_: np.zeros(3)}),
     "ObservationAwareConfig": (agents.ObservationAwareConfig, {}),
     "ObservationAware": (agents.ObservationAware, {}),
     "observation_aware": (
@@ -174,6 +173,7 @@ OUTCOMES = {
     "Evaluation",
     "GLearnResult",
     "GLearnTheory",
+    "GainSplit",
     "GameEstimate",
     "GapBracket",
     "LLearnResult",
