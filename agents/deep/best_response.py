@@ -31,7 +31,7 @@ from kofn.agents.deep.runtime import (
     save_zip,
 )
 from kofn.agents.line_evaluation import acting_policy
-from kofn.envs.arguments import check_fields
+from kofn.envs.arguments import check_fields, text
 from kofn.envs.arrays import integer, one_of, positive
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.line_policies import Layers
@@ -85,6 +85,8 @@ class DeepConfig:
                 integer(size, getattr(self, size), 1)
         positive("learning_rate", self.learning_rate)
         check_fields(self, "gae_lambda", "entropy")
+        if self.zip_folder is not None:
+            text("zip_folder", self.zip_folder)
         if not 0 <= self.gae_lambda <= 1:
             raise ValueError(f"gae_lambda must lie in [0, 1]; got {self.gae_lambda}")
         if self.entropy < 0 or not math.isfinite(self.entropy):

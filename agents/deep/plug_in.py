@@ -116,6 +116,8 @@ class Sb3Learner:
         if not isinstance(self.options, dict):
             raise TypeError(f"options must be a dict; got {self.options!r}")
         text("policy", self.policy)
+        if self.zip_folder is not None and not isinstance(self.zip_folder, str | Path):
+            raise TypeError(f"zip_folder must be a path; got {self.zip_folder!r}")
         integer("total_timesteps", self.total_timesteps, 1)
         check_notions(self.deviation, self.reward)
         for name in ("gamma", "seed"):

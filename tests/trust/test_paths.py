@@ -53,7 +53,7 @@ def test_plain_names_pass() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        read_done,
+        lambda folder, name: read_done(folder, name, None),
         lambda folder, name: read_cells(folder, [name]),
         lambda folder, name: write_cell(folder, name, CellOutcome(row={}, timing={}, history=[], episode={})),
         lambda folder, name: trackers(folder, name, {}, project=None),

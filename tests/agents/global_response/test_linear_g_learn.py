@@ -213,7 +213,11 @@ POLICY = LinearGlobalPolicy(features=IndicatorFeatures(2, 2, 2), weights=np.zero
         ({"tolerance": 0.0}, ValueError, "tolerance must be positive and finite"),
         ({"n_states": 10**8}, ValueError, r"states with 4 draws per action and 6 features take \d+ numbers, more than"),
         ({"game": ramp(), "states": "all"}, TypeError, "states='all' needs a game with finitely many states"),
-        ({"game": "warehouse"}, TypeError, "game must be a TabularGame, a GenerativeGame or a ContinuousGame; got str"),
+        (
+            {"game": "warehouse"},
+            TypeError,
+            "game must be a TabularGame or a GenerativeGame or a ContinuousGame; got 'warehouse'",
+        ),
     ],
 )
 def test_refusals(random_game: Games, options: dict[str, Any], error: type[Exception], match: str) -> None:
