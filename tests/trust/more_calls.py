@@ -135,6 +135,7 @@ MORE_AGENTS: dict[str, Call] = {
             **{"n_states": 20, "n_rounds": 1, "horizon": 3, "max_iterations": 5},
         },
     ),
+    "CoarseGlobalPolicy": (agents.CoarseGlobalPolicy, {"coarse": KEEP, "k": 4}),
     "split_gain": (agents.split_gain, {"model": TRAINED, "returns": lambda *_: np.zeros(3)}),
     "ObservationAwareConfig": (agents.ObservationAwareConfig, {}),
     "ObservationAware": (agents.ObservationAware, {}),

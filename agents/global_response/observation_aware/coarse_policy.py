@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kofn.envs.arguments import checked_types
+from kofn.envs.arguments import check_fields
 from kofn.envs.arrays import IntArray, integer
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy
@@ -44,9 +44,9 @@ class CoarseGlobalPolicy:
     coarse: GlobalPolicy
     k: int
 
-    @checked_types
     def __post_init__(self) -> None:
         """Validate."""
+        check_fields(self, "coarse")
         object.__setattr__(self, "k", integer("k", self.k, self.coarse.k))
 
     def act(self, global_states: IntArray, histograms: IntArray, rng: np.random.Generator | None = None) -> IntArray:
