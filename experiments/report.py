@@ -84,8 +84,8 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
     yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
     seed = content["seed"]["entropy"]
-    name = folder / NAME_FILE
-    game = name.read_text(encoding="utf-8").strip() if name.exists() else "GAME"
+    noted = folder / NAME_FILE
+    game = noted.read_text(encoding="utf-8").strip() if noted.exists() else "GAME"
     yield (
         "How to reproduce",
         f"<p>With kofn {version('kofn')}, <code>kofn train {html.escape(game)} --k {content['k']} "
