@@ -29,7 +29,7 @@ from kofn.envs.arrays import (
 from kofn.envs.files import naming_damage, read_table, write_table
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
-from kofn.envs.population import n_histograms, rank_histograms
+from kofn.envs.population import columns_that_fit, n_histograms, rank_histograms
 
 GLOBAL_POLICY_NAMES = ("uniform", "keep")
 LOCAL_POLICY_NAMES = ("uniform", "stay")
@@ -143,7 +143,8 @@ class GlobalPolicy:
         one_of("global_policy", name, GLOBAL_POLICY_NAMES)
         if name == "keep":
             return _global_actions(game, k, _staying(game, "global_transition", name))
-        shape = (game.n_global_states, n_histograms(k, game.n_local_states), game.n_global_actions)
+        n_columns = columns_that_fit(k, game.n_local_states, game.n_global_states * game.n_global_actions)
+        shape = (game.n_global_states, n_columns, game.n_global_actions)
         return cls(
             table=np.full(shape, 1 / game.n_global_actions),
             k=k,
@@ -275,7 +276,7 @@ def _staying(game: Game, table: str, policy: str) -> IntArray:
 
 def _global_actions(game: Game, k: int, actions: IntArray) -> GlobalPolicy:
     """The policy that plays actions [s_g] whatever it sees of the local agents."""
-    n_columns = n_histograms(k, game.n_local_states)
+    n_columns = columns_that_fit(k, game.n_local_states, game.n_global_states)
     return GlobalPolicy(
         table=np.repeat(actions[:, None], n_columns, axis=1),
         k=k,

@@ -16,7 +16,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, integer
+from kofn.envs.arrays import FloatArray, IntArray, first_index, integer, magnitude
 
 MAX_AGENTS = 10**12
 """Largest population the samplers accept."""
@@ -32,6 +32,21 @@ _NUMPY_HYPERGEOMETRIC_LIMIT = 10**9
 
 _WINDOW_DEVIATIONS = 12
 """Half-width, in standard deviations (and as many agents more), of the support that `_hypergeometric` tabulates."""
+
+
+MAX_POLICY_ENTRIES = 2**28
+"""Numbers that a policy's table may hold (2 GiB)."""
+
+
+def columns_that_fit(k: int, n_states: int, n_others: int) -> int:
+    """Histograms of k agents; ValueError where `n_others` tables of them would not fit into memory."""
+    entries = n_others * n_histograms(k, n_states)
+    if entries > MAX_POLICY_ENTRIES:
+        raise ValueError(
+            f"a policy that sees k={k} agents over {n_states} states needs a table of {magnitude(entries)} entries, "
+            f"more than {MAX_POLICY_ENTRIES}; use a smaller k, or a policy without a table (LinearGlobalPolicy)"
+        )
+    return n_histograms(k, n_states)
 
 
 def n_histograms(k: int, n_states: int) -> int:
