@@ -103,7 +103,7 @@ def _sums_of(n_rows: int) -> Any:
     [histogram]; place, step; weights, float [i, m]; row, first, end.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]  # numba ships no annotations
+    @intrinsic
     def put_sums(
         _: Any, values: Any, ranks: Any, place: Any, step: Any, weights: Any, row: Any, first: Any, end: Any
     ) -> Any:
@@ -126,7 +126,8 @@ def _emit_sums(n_rows: int, context: Any, builder: Any, signature: Any, argument
         entry = builder.mul(builder.sext(rank, _INT64), ir.Constant(_INT64, LANES))
         return builder.bitcast(builder.gep(values.data, [entry]), _ROW.as_pointer())
 
-    totals = [cgutils.alloca_once_value(builder, ir.Constant(_ROW, None)) for _ in rows]
+    variable: Any = cgutils.alloca_once_value  # numba has annotated some of its functions
+    totals = [variable(builder, ir.Constant(_ROW, None)) for _ in rows]
     with cgutils.for_range_slice(builder, first, end, ir.Constant(_INT64, 1)) as (m, _):
         term = builder.load(address(m), align=8)
         for total, of_row in zip(totals, weights_of, strict=True):
