@@ -39,7 +39,7 @@ def checked_types(function: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-def check_fields(instance: object, *names: str) -> None:
+def check_fields(instance: Any, *names: str) -> None:
     """The same for the fields of a dataclass, in its `__post_init__`: those named, or all of them."""
     hints = _field_hints(type(instance))
     for name in names if names else hints:
@@ -48,10 +48,10 @@ def check_fields(instance: object, *names: str) -> None:
 
 
 @cache
-def _field_hints(owner: type) -> dict[str, Any]:
+def _field_hints(owner: Any) -> dict[str, Any]:
     """Annotations of a dataclass's fields."""
     hints = get_type_hints(owner)
-    return {field.name: hints[field.name] for field in fields(owner)}  # type: ignore[arg-type]  # dataclasses only
+    return {field.name: hints[field.name] for field in fields(owner)}
 
 
 def text(name: str, value: Any) -> str:
