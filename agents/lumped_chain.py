@@ -31,7 +31,7 @@ from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_prod
 from kofn.agents.observation_channel import Channel, lift, project
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
 from kofn.envs.arguments import check_fields, checked_types
-from kofn.envs.arrays import FloatArray, float_array, integer
+from kofn.envs.arrays import FloatArray, float_array, integer, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
 from kofn.envs.population import enumerate_histograms, rank_histograms
@@ -72,6 +72,7 @@ class LumpedChain:
         """Refuse what is no game and pair, and a policy that sees more agents than there are."""
         check_fields(self, "game", "global_policy", "local_policy", "channel")
         object.__setattr__(self, "n_agents", integer("n_agents", self.n_agents, 1))
+        object.__setattr__(self, "tolerance", positive("tolerance", self.tolerance))
         if not isinstance(self.kernels, Sequence) or len(self.kernels) != self.game.n_global_states:
             raise TypeError(f"kernels must be a list of one law per global state; got {type(self.kernels).__name__}")
         if self.known_actions is not None:
