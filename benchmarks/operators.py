@@ -181,7 +181,9 @@ def draw(path: Path) -> None:
     with threadpool_limits(1):
         for label, (sizes, solve) in curves.items():
             axes.loglog(sizes, [cpu_seconds(lambda k=k, solve=solve: solve(k), 2) for k in sizes], "o-", label=label)
-    axes.set_xlabel("k")
+    axes.set_xticks((4, 6, 8, 10, 15, 20, 30), ("4", "6", "8", "10", "15", "20", "30"))
+    axes.minorticks_off()
+    axes.set_xlabel("agents seen per step, k")
     axes.set_ylabel("processor seconds, whole solve")
     axes.legend()
     save_figure(picture, path)

@@ -125,7 +125,7 @@ def draw(rows: list[dict[str, Any]], top: float) -> None:
     """Return against k."""
     from matplotlib.figure import Figure as Canvas  # noqa: PLC0415  # only where a figure is wanted
 
-    figure = Canvas(figsize=(7, 4.2), layout="constrained")
+    figure = Canvas(figsize=(7, 4.6), layout="constrained")
     axes = figure.subplots()
     ks = sorted({one["k"] for one in rows})
     authors = authors_returns()
@@ -145,7 +145,7 @@ def draw(rows: list[dict[str, Any]], top: float) -> None:
     axes.set_xscale("log")
     axes.set_xticks(ks, [str(k) for k in ks])
     axes.minorticks_off()
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     save_figure(figure, IMAGE)
 
 
