@@ -34,6 +34,7 @@ from kofn.experiments.sweeps.threads import THREAD_VARIABLES, one_thread_here, t
 ARGUMENTS = [
     "sweep",
     "formation",
+    *("--learner", "paper"),
     *("--k", "1", "2", "--seeds", "4", "--n-agents", "6", "--max-cycles", "5", "--n-rollouts", "20"),
     *("--alternation.n-rollouts", "50", "--alternation.max-alternations", "2", "--alternation.horizon", "20"),
 ]
