@@ -41,7 +41,7 @@ def checked_types(function: Callable[P, R]) -> Callable[P, R]:
 
 def check_fields(instance: Any, *names: str) -> None:
     """The same for the fields of a dataclass, in its `__post_init__`: those named, or all of them."""
-    hints = _field_hints(type(instance))
+    hints = _field_hints(instance.__class__)
     for name in names if names else hints:
         if not fits(hints[name], getattr(instance, name)):
             raise _refusal(name, hints[name], getattr(instance, name))
