@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -144,6 +145,15 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Programs started in the background ignore Ctrl-C, and so do theirs; a terminal's do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_on_a_terminal_stops_the_bar_and_says_how_to_resume(tmp_path):
     folder = tmp_path / "sweep"
     ours, theirs = pty.openpty()
