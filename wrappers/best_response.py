@@ -97,11 +97,11 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
         """Play a_g once.
 
         Raises:
-            RuntimeError: before the first reset.
+            RuntimeError: before the first reset, or after the end of the episode.
             TypeError, ValueError: the action is no integer or out of range.
         """
         a_g = integer("action", action, 0, self.game.n_global_actions - 1)
-        self._view.check_started()
+        self._view.check_going_on()
         payment = self._population.step(np.array([a_g]), self.local_policy.table)
         truncated = self._view.tick()
         return self._observe(), float(payment.team_reward[0]), False, truncated, reward_parts(payment)
@@ -201,11 +201,12 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         """Play the learner's action once, the global agent acting on its fresh sample.
 
         Raises:
-            RuntimeError: before the first reset.
+            RuntimeError: before the first reset, or after the end of the episode.
             TypeError, ValueError: the action is not in the action space.
         """
-        streams = self._view.streams
-        a_g = self.global_policy.act(self._side.population.global_states, self._sampled, streams.policy)
+        self._view.check_going_on()
+        policy_stream = self._view.streams.policy
+        a_g = self.global_policy.act(self._side.population.global_states, self._sampled, policy_stream)
         payment = self._side.step(a_g, action)
         self._sample()
         truncated = self._view.tick()

@@ -32,7 +32,7 @@ from kofn.wrappers.chain_model import MAX_TABLE_ENTRIES, ChainModel, ChainState
 from kofn.wrappers.chain_values import Discounting, Placement
 from kofn.wrappers.crowds import Crowd
 from kofn.wrappers.finite_mdp import FiniteMDP, with_deciding_states
-from kofn.wrappers.view import DEFAULT_MAX_CYCLES
+from kofn.wrappers.view import DEFAULT_MAX_CYCLES, OVER
 
 MAX_STATES = 2**56
 """States that an observation can number with 64-bit integers; ranking histograms needs the room that is left."""
@@ -144,12 +144,14 @@ class ChainedEnv(gymnasium.Env[int, Any]):
         """Play one micro-step.
 
         Raises:
-            RuntimeError: before the first reset.
+            RuntimeError: before the first reset, or after the end of the episode.
             TypeError, ValueError: the action is no integer or out of range.
         """
         a_l = integer("action", action, 0, self.game.n_local_actions - 1)
         if self._state is None:
             raise RuntimeError("call reset() before step()")
+        if self._step >= self.horizon:
+            raise RuntimeError(OVER)
         stage = self._step % self.n_stages
         paid = self._play(self._state, a_l)
         reward = self._scales[stage] * self.discounting.clock_scale(self._step) * paid

@@ -47,7 +47,7 @@ from kofn.wrappers.continuous_vector import (
     continuous_game,
 )
 from kofn.wrappers.deviations import check_notions
-from kofn.wrappers.view import METADATA, reward_parts
+from kofn.wrappers.view import METADATA, OVER, reward_parts
 
 N_CELLS = 40
 """Cells of places among which the fleet's action distinguishes."""
@@ -87,12 +87,14 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
         """Play the learner's action once.
 
         Raises:
-            RuntimeError: before the first reset.
+            RuntimeError: before the first reset, or after the end of the episode.
             TypeError, ValueError: the action is not in the action space.
         """
         vector = self._vector
-        actions = self._checked(action)
-        rewards = vector.play(actions, vector.streams)
+        streams = vector.streams
+        if vector.timestep >= vector.max_cycles:
+            raise RuntimeError(OVER)
+        rewards = vector.play(self._checked(action), streams)
         vector.timestep += 1
         infos = {**self._infos(), **reward_parts(vector.payment)}
         observation = self._seen(vector.observe())
@@ -229,7 +231,6 @@ class ContinuousLocalBestResponse(_ContinuousView):
                 f"action must hold one of {self.game.n_local_actions} actions for each of {N_CELLS} cells; "
                 f"got {action!r}"
             )
-        _ = self._vector.streams  # RuntimeError before the first reset
         return np.asarray(chosen[cell_of(self.game, self._vector.simulator.local_states[0])], dtype=np.int64)
 
 

@@ -14,6 +14,7 @@ from kofn.wrappers.samplers import Sampler, as_sampler
 
 METADATA: dict[str, Any] = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 4}
 DEFAULT_MAX_CYCLES = 100
+OVER = "the episode is over: call reset() before the next step()"
 
 
 class View:
@@ -73,6 +74,12 @@ class View:
         """Raise RuntimeError before the first reset."""
         if self._streams is None:
             raise RuntimeError("call reset() before step() or render()")
+
+    def check_going_on(self) -> None:
+        """Raise RuntimeError before the first reset and after the end of an episode."""
+        self.check_started()
+        if self.timestep >= self.max_cycles:
+            raise RuntimeError(OVER)
 
     @property
     def streams(self) -> Streams:

@@ -196,7 +196,8 @@ def test_stochastic_global_policy_is_sampled(deviation: Any) -> None:
         discount=0.9,
     )
     law = np.array([0.5, 0.0, 0.5])
-    env = LocalBestResponse(frozen, n_agents=4, k=2, global_policy=law[None, None], deviation=deviation)
+    sizes = {"n_agents": 4, "k": 2, "max_cycles": 2000}
+    env = LocalBestResponse(frozen, global_policy=law[None, None], deviation=deviation, **sizes)
     env.reset(seed=0)
     action = env.action_space.sample()
     actions = [int(env.step(action)[4]["reward_global"]) for _ in range(2000)]

@@ -384,3 +384,13 @@ def test_bad_actions_are_refused_and_change_nothing(
 def test_nothing_before_reset(game: TabularGame, policy: GlobalPolicy, name: str) -> None:
     with pytest.raises(RuntimeError, match=r"call reset\(\) before step\(\)"):
         make(name, game, policy).step(0)
+
+
+@every_chain
+def test_nothing_after_the_end(game: TabularGame, policy: GlobalPolicy, name: str) -> None:
+    env = make(name, game, policy, max_cycles=2)
+    play(env, seed=0)
+    with pytest.raises(RuntimeError, match=r"the episode is over: call reset\(\) before the next step\(\)"):
+        env.step(0)
+    env.reset()
+    assert not env.step(0)[3]

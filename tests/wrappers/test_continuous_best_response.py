@@ -147,6 +147,23 @@ def test_what_is_out_of_range_is_refused(act: Any, error: type[Exception], messa
         act()
 
 
+@pytest.mark.parametrize("notion", NOTIONS, ids=["own", "team", "shared"])
+def test_nothing_after_the_end(notion: Any) -> None:
+    fleet = notion["deviation"] == "shared"
+    play(local(**notion), np.zeros(N_CELLS, dtype=int) if fleet else 0)
+    play(ContinuousGlobalBestResponse(two_sides(), n_agents=4, max_cycles=3), 0)
+
+
+def play(view: Any, action: Any) -> None:
+    """To the end, and one step more."""
+    view.reset(seed=0)
+    assert [view.step(action)[3] for _ in range(3)] == [False, False, True]
+    with pytest.raises(RuntimeError, match=r"the episode is over: call reset\(\) before the next step\(\)"):
+        view.step(action)
+    view.reset()
+    assert not view.step(action)[3]
+
+
 def started(**options: Any) -> ContinuousLocalBestResponse:
     view = local(**options)
     view.reset(seed=0)

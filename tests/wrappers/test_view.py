@@ -323,6 +323,18 @@ def test_nothing_before_reset(game: TabularGame, view: str) -> None:
         env.render()
 
 
+@every_view
+def test_nothing_after_the_end(game: TabularGame, view: str) -> None:
+    env = VIEWS[view](game, n_agents=5, max_cycles=2)
+    env.reset(seed=0)
+    action = env.action_space.sample()
+    assert [env.step(action)[3] for _ in range(2)] == [False, True]
+    with pytest.raises(RuntimeError, match=r"the episode is over: call reset\(\) before the next step\(\)"):
+        env.step(action)
+    env.reset()
+    assert not env.step(action)[3]
+
+
 @pytest.mark.parametrize("view", ["global", "tagged"])
 @pytest.mark.parametrize(
     ("action", "error", "message"),
