@@ -7,7 +7,8 @@ r"""ALTERNATING-MARL: the two players improve in turn, judged in the deployed ga
         stop after one refused proposal from EACH player against the same pair
 
 Phi is estimated by rollouts with common random numbers over a horizon H with gamma^H r~/(1-gamma) <= eta/4, the agents
-seen through the environment's sampler, or, for few agents, computed exactly (see `judges`). When the learners return
+seen through the environment's sampler, as many as a verdict needs (see `rollout_judge`), or, for few agents, computed
+exactly (see `judges`). When the learners return
 epsilon-best responses and the estimates err by at most nu, neither player can gain more than epsilon + eta + 2 nu by
 deviating from the final pair.
 
@@ -24,11 +25,18 @@ import numpy as np
 from pettingzoo import ParallelEnv
 from tqdm import tqdm
 
-from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
-from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement, RolloutJudge
+from kofn.agents.alternation.history import (
+    AlternatingConfig,
+    AlternatingResult,
+    Proposal,
+    evaluation_error,
+    pair_digest,
+)
+from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement
 from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, Problem, check_learners, default_learners
 from kofn.agents.alternation.model_files import StoredModel, describe_model, load_model, save_model
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local, same_pair
+from kofn.agents.alternation.rollout_judge import RolloutJudge
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Player, proposal_bound, sufficient_horizon
 from kofn.agents.global_response.g_learn import check_table
@@ -138,11 +146,10 @@ class AlternatingMARL:
             desc="proposals",
             mininterval=0,
         ) as bar:
-            bar.set_postfix_str(f"potential {current.potential:.2f}")
             for player in self._turns(total if until is None else min(total, integer("until", until, 0))):
                 current, proposal = self._propose(player, current, judge)
                 self.history = (*self.history, proposal)
-                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.potential:.2f}", refresh=False)
+                bar.set_postfix_str(f"{player}: {proposal.verdict}, potential {current.so_far[0]:.2f}", refresh=False)
                 bar.update()
                 if on_proposal is not None:
                     on_proposal(proposal)
@@ -158,22 +165,22 @@ class AlternatingMARL:
         kept = (self.global_policy, self.local_policy)
         pair, response = self._respond(player)
         proposed = current if same_pair(pair, kept) else judge.judge(*pair)
-        verdict, error = judge.compare(current, proposed, self.eta / 2)
-        kept = pair if verdict == "accept" else kept
+        found = judge.compare(current, proposed, self.eta / 2)
+        kept = pair if found.verdict == "accept" else kept
         proposal = Proposal(
             step=len(self.history) + 1,
             player=player,
-            potential=current.potential,
-            proposed_potential=proposed.potential,
-            standard_error=error,
-            verdict=verdict,
+            potential=found.potential,
+            proposed_potential=found.proposed_potential,
+            standard_error=found.standard_error,
+            verdict=found.verdict,
             learner_iterations=int(getattr(response, "n_iterations", -1)),
             learner_converged=bool(getattr(response, "converged", True)),
             learner_certificate=float(getattr(response, "certificate", float("nan"))),
             kept_pair=pair_digest(*kept),
         )
         self.global_policy, self.local_policy = kept
-        return (proposed if verdict == "accept" else current), proposal
+        return (proposed if found.verdict == "accept" else current), proposal
 
     def _respond(self, player: Player) -> tuple[Pair, object]:
         """The pair a player proposes, and its learner's outcome."""
@@ -214,7 +221,7 @@ class AlternatingMARL:
             history=self.history,
             converged=self.converged,
             eta=self.eta,
-            evaluation_error=1.96 * max((proposal.standard_error for proposal in self.history), default=0.0),
+            evaluation_error=evaluation_error(self.history, self.eta),
             proposal_bound=proposal_bound(self.setting.game.value_bound, self.eta),
             wall_time=wall_time,
         )

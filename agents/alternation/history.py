@@ -1,5 +1,6 @@
 """Settings, history and outcome of the alternation (`kofn.agents.alternation.alternating`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ class AlternatingConfig:
     Args:
         max_alternations: rounds of one global and one local proposal (Table 3: 10).
         eta: smallest gain worth accepting, in units of value; None: 0.5% of r~/(1-gamma).
-        n_rollouts: rollouts per estimate of the potential.
+        n_rollouts: most rollouts per estimate of the potential; a proposal whose verdict is clear takes fewer.
         horizon: steps per rollout; None: the shortest H with gamma^H r~/(1-gamma) <= eta/4.
         evaluation: "rollouts", or "exact" on the lumped chain of n agents (few agents only).
         comparison: UPDATE on the potential ("scalar") or on every state ("statewise", needs exact evaluation).
@@ -55,7 +56,7 @@ class Proposal:
     Attributes:
         step: 1, 2, ..
         player: who proposed, "global" or "local".
-        potential: estimated Phi of the pair before the proposal.
+        potential: estimated Phi of the pair before the proposal, over the rollouts that the verdict took.
         proposed_potential: estimated Phi with the proposal.
         standard_error: of the difference, from paired rollouts.
         verdict: "accept", "reject" or "overlap".
@@ -77,6 +78,15 @@ class Proposal:
     kept_pair: str
 
 
+def evaluation_error(history: Sequence[Proposal], eta: float) -> float:
+    """Nu: how far at most a compared difference can lie, at 95% confidence, beyond the threshold that decided on it.
+
+    Differences are compared with -eta and eta; those that are further than 1.96 standard errors from both add nothing.
+    """
+    distances = [abs(abs(one.proposed_potential - one.potential) - eta) for one in history]
+    return max([0.0, *(1.96 * one.standard_error - far for one, far in zip(history, distances, strict=True))])
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AlternatingResult:
     """Outcome of `AlternatingMARL.learn`.
@@ -89,7 +99,7 @@ class AlternatingResult:
         history: every proposal.
         converged: whether each player had a proposal refused against the final pair.
         eta: gain below which a proposal is refused.
-        evaluation_error: nu, the largest 95% half-width of a compared difference.
+        evaluation_error: nu (see `evaluation_error`).
         proposal_bound: the theorem's bound on the number of proposals.
         wall_time: seconds of this call.
     """

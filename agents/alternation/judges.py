@@ -1,7 +1,7 @@
 r"""How the alternation values a pair of policies in the deployed game of n agents, and compares two pairs.
 
-* `RolloutJudge`: the potential Phi by rollouts with common random numbers: the same starts, global noise and samples
-  for every pair. Any number of agents, seen through the setting's sampler.
+* `RolloutJudge` (`rollout_judge`): the potential Phi by rollouts with common random numbers, no more of them than the
+  verdict needs. Any number of agents, seen through the setting's sampler.
 * `ExactJudge`: the value of every state of the lumped chain, without error; for few agents, sampled
   uniformly. It can apply UPDATE to the
   potential ("scalar") or, as the paper prints it, to every state at once ("statewise"): accept when ALL states gain,
@@ -9,24 +9,19 @@ r"""How the alternation values a pair of policies in the deployed game of n agen
   acceptance can refuse proposals that raise Phi, and end far from an equilibrium.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-from kofn.agents.alternation.pairs import same_pair
+import numpy as np
+
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Verdict, update_verdict
-from kofn.agents.evaluation import Evaluation, standard_error
-from kofn.agents.line_evaluation import evaluate_line
 from kofn.agents.lumped_chain import LumpedChain
-from kofn.agents.sampled_evaluation import evaluate_sampled
 from kofn.envs.arrays import FloatArray
-from kofn.envs.continuous import ContinuousGame
 from kofn.envs.game import TabularGame
-from kofn.envs.streams import Seed
 from kofn.wrappers.sampler_files import describe_sampler
 from kofn.wrappers.samplers import Uniform
-
-__all__ = ["COMPARISONS", "EVALUATION_MODES", "ExactJudge", "Judge", "Judgement", "RolloutJudge", "same_pair"]
 
 Comparison = Literal["scalar", "statewise"]
 COMPARISONS = ("scalar", "statewise")
@@ -34,83 +29,69 @@ EvaluationMode = Literal["rollouts", "exact"]
 EVALUATION_MODES = ("rollouts", "exact")
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Judgement:
-    """What a judge found of one pair.
+class Judgement(Protocol):
+    """What a judge knows of one pair."""
+
+    @property
+    def potential(self) -> float:
+        """Phi, estimated or exact."""
+
+    @property
+    def standard_error(self) -> float:
+        """Of `potential` (0: exact)."""
+
+    @property
+    def so_far(self) -> tuple[float, float]:
+        """Phi and its standard error as far as they are known without more work than a first look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """UPDATE on two pairs.
 
     Attributes:
-        potential: Phi, estimated or exact.
-        standard_error: of `potential` (0: exact).
-        details: discounted return of every rollout, or value of every state [s_g, histogram].
+        verdict: its verdict.
+        potential: Phi of the current pair, over what was compared.
+        proposed_potential: Phi of the proposed one.
+        standard_error: of their difference (0: exact).
     """
 
+    verdict: Verdict
     potential: float
+    proposed_potential: float
     standard_error: float
-    details: FloatArray
 
 
 class Judge(Protocol):
     """Values pairs of policies, and gives the verdict of UPDATE on two of them."""
 
-    def judge(self, global_policy: Any, local_policy: Any) -> Judgement:
-        """Value a pair."""
+    def judge(self, global_policy: Any, local_policy: Any) -> Any:
+        """A pair's `Judgement`, of a kind that this judge can compare."""
 
-    def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
-        """UPDATE's verdict on `new` against `old`, and the standard error of the difference in potential."""
+    def compare(self, old: Any, new: Any, half_width: float) -> Compared:
+        """UPDATE on two judgements."""
+
+    def best(self, judgements: Sequence[Any]) -> int:
+        """Position of the pair that is worth most."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RolloutJudge:
-    """Phi by rollouts, always on the same random numbers.
+class ExactJudgement:
+    """The value of every state.
 
-    Args:
-        setting: game, n and k.
-        horizon: steps per rollout.
-        n_rollouts: rollouts.
-        seed: source of the random numbers.
+    Attributes:
+        potential: Phi.
+        values: of every state, float [s_g, histogram].
     """
 
-    setting: Setting
-    horizon: int
-    n_rollouts: int
-    seed: Seed
+    potential: float
+    values: FloatArray
+    standard_error: ClassVar[float] = 0.0
 
-    def __post_init__(self) -> None:
-        """Validate."""
-        continuous = isinstance(self.setting.game, ContinuousGame)
-        if continuous and not isinstance(self.setting.sampler, Uniform):
-            name = describe_sampler(self.setting.sampler)["name"]
-            raise ValueError(f"pairs of a continuous game are judged on agents sampled uniformly, not by {name}")
-
-    def judge(self, global_policy: Any, local_policy: Any) -> Judgement:
-        """Mean discounted return; networks take their most likely actions."""
-        if isinstance(self.setting.game, ContinuousGame):
-            sizes: dict[str, Any] = {"horizon": self.horizon, "n_rollouts": self.n_rollouts}
-            return _judgement(
-                evaluate_line(
-                    self.setting.game, global_policy, local_policy, self.setting.n_agents, seed=self.seed, **sizes
-                )
-            )
-        evaluation = evaluate_sampled(
-            self.setting.game,
-            global_policy,
-            local_policy,
-            self.setting.n_agents,
-            self.setting.sampler,
-            horizon=self.horizon,
-            n_rollouts=self.n_rollouts,
-            seed=self.seed,
-        )
-        return _judgement(evaluation)
-
-    def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
-        """UPDATE on the potentials; the standard error is that of paired rollouts."""
-        verdict = update_verdict(old.potential, new.potential, half_width)
-        return verdict, standard_error(new.details - old.details)
-
-
-def _judgement(evaluation: Evaluation) -> Judgement:
-    return Judgement(potential=evaluation.mean, standard_error=evaluation.standard_error, details=evaluation.returns)
+    @property
+    def so_far(self) -> tuple[float, float]:
+        """Phi, without error."""
+        return self.potential, 0.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -137,7 +118,7 @@ class ExactJudge:
                 "evaluation='rollouts'"
             )
 
-    def judge(self, global_policy: Any, local_policy: Any) -> Judgement:
+    def judge(self, global_policy: Any, local_policy: Any) -> ExactJudgement:
         """The value of every state."""
         game = self.setting.game
         if not isinstance(game, TabularGame):
@@ -146,10 +127,19 @@ class ExactJudge:
                 "evaluation='rollouts', or play sampled_game(game, m)"
             )
         chain = LumpedChain.exact(game, global_policy, local_policy, self.setting.n_agents)
-        return Judgement(potential=chain.potential, standard_error=0.0, details=chain.values)
+        return ExactJudgement(potential=chain.potential, values=chain.values)
 
-    def compare(self, old: Judgement, new: Judgement, half_width: float) -> tuple[Verdict, float]:
+    def compare(self, old: ExactJudgement, new: ExactJudgement, half_width: float) -> Compared:
         """UPDATE on the potentials or on all states."""
-        if self.comparison == "statewise":
-            return update_verdict(old.details, new.details, half_width), 0.0
-        return update_verdict(old.potential, new.potential, half_width), 0.0
+        statewise = self.comparison == "statewise"
+        compared = (old.values, new.values) if statewise else (old.potential, new.potential)
+        return Compared(
+            verdict=update_verdict(*compared, half_width),
+            potential=old.potential,
+            proposed_potential=new.potential,
+            standard_error=0.0,
+        )
+
+    def best(self, judgements: Sequence[ExactJudgement]) -> int:
+        """Position of the largest potential."""
+        return int(np.argmax([judgement.potential for judgement in judgements]))

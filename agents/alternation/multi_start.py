@@ -19,7 +19,7 @@ n-agent game on common random numbers that no alternation has used, and the best
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,13 @@ from pettingzoo import ParallelEnv
 
 from kofn.agents.alternation.alternating import AlternatingMARL
 from kofn.agents.alternation.history import AlternatingConfig, Proposal
-from kofn.agents.alternation.judges import ExactJudge, Judge, RolloutJudge
+from kofn.agents.alternation.judges import ExactJudge, Judge
 from kofn.agents.alternation.learners import GLearner, GlobalLearner, LLearner, LocalLearner, MissingLearner
 from kofn.agents.alternation.multi_start_files import forget_starts, read_done, write_equilibria, write_starts
 from kofn.agents.alternation.multi_start_result import MultiStartResult
 from kofn.agents.alternation.multi_start_selection import value_ends
 from kofn.agents.alternation.observation_aware_learner import ObservationAware, aware_fleet
+from kofn.agents.alternation.rollout_judge import RolloutJudge
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.starts import chase, focal, heading_to
 from kofn.envs.arguments import checked_types
@@ -172,8 +173,8 @@ class MultiStart:
         tried = {name: self._open(name).learn(until=1, **options) for name in self._conventions()}
         focal_best = max(tried, key=lambda name: tried[name].potential)
         outcomes |= {**tried, focal_best: self._open(focal_best).learn(**options)}
-        judge_of, paused = partial(self._fresh_judge, SELECTION_STREAM), set(tried) - {focal_best}
-        equilibria, best = value_ends(outcomes, judge_of, self.n_rollouts, paused)
+        judge = self._fresh_judge(SELECTION_STREAM, self.n_rollouts)
+        equilibria, best = value_ends(outcomes, judge, paused=set(tried) - {focal_best})
         self.best = self.models[best]
         result = MultiStartResult(
             equilibria=equilibria, best=best, outcome=outcomes[best], wall_time=time.perf_counter() - began

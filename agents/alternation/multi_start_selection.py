@@ -1,55 +1,36 @@
 """Which of several ends to keep (`kofn.agents.alternation.multi_start`).
 
-All ends are valued in the n-agent game on the same random numbers, which no alternation has used: first over a thousand
-rollouts. Alternations that were paused and ends that clearly lose keep that estimate; the others are valued again over
-all rollouts, and the best of them is kept. Exact judgements decide at once.
+All ends are valued in the n-agent game on the same random numbers, which no alternation has used, in a race: ends that
+clearly lose are dropped after 250 rollouts, or 500, .. (`rollout_judge`), the others valued over all of them, and the
+best is kept. Alternations that were paused are valued by a first look, and ends that were dropped keep the estimate
+that they had then. Exact judgements decide at once.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from kofn.agents.alternation.history import AlternatingResult
-from kofn.agents.alternation.judges import Judge, Judgement, same_pair
+from kofn.agents.alternation.judges import Judge, Judgement
 from kofn.agents.alternation.multi_start_result import Equilibrium
-from kofn.agents.evaluation import clearly_less
-
-FIRST_LOOK = 1000
-"""Rollouts by which ends that clearly lose are told."""
+from kofn.agents.alternation.pairs import same_pair
 
 
 def value_ends(
-    outcomes: Mapping[str, AlternatingResult],
-    judge_of: Callable[[int], Judge],
-    n_rollouts: int,
-    paused: Collection[str],
+    outcomes: Mapping[str, AlternatingResult], judge: Judge, *, paused: Collection[str]
 ) -> tuple[tuple[Equilibrium, ...], str]:
     """(where every start ended, the start to keep).
 
     Args:
         outcomes: of the alternations, by start.
-        judge_of: a judge over a number of rollouts (exact ones need none).
-        n_rollouts: rollouts by which the best is chosen.
+        judge: values the ends.
         paused: starts that are not to be kept.
     """
     twins = _twins(outcomes)
     names = [name for name in outcomes if not twins[name]]
-    first = judge_of(min(FIRST_LOOK, n_rollouts))
-    judged = {name: first.judge(outcomes[name].global_policy, outcomes[name].local_policy) for name in names}
+    judged = {name: judge.judge(outcomes[name].global_policy, outcomes[name].local_policy) for name in names}
     finished = [name for name in names if name not in paused]
-    leader = judged[max(finished, key=lambda name: judged[name].potential)]
-    left = [name for name in finished if not _clearly_worse(judged[name], leader)]
-    if n_rollouts > FIRST_LOOK and leader.standard_error > 0:
-        whole = judge_of(n_rollouts)
-        judged |= {name: whole.judge(outcomes[name].global_policy, outcomes[name].local_policy) for name in left}
-    best = max(left, key=lambda name: judged[name].potential)
+    best = finished[judge.best([judged[name] for name in finished])]
     found = tuple(_equilibrium(name, outcomes[name], judged[twins[name] or name], twins[name]) for name in outcomes)
     return found, best
-
-
-def _clearly_worse(judged: Judgement, leader: Judgement) -> bool:
-    """Whether a pair is worth less than another beyond doubt."""
-    if leader.standard_error == 0 and judged.standard_error == 0:
-        return judged.potential < leader.potential
-    return clearly_less(judged.details - leader.details)
 
 
 def _twins(outcomes: Mapping[str, AlternatingResult]) -> dict[str, str]:
@@ -60,12 +41,13 @@ def _twins(outcomes: Mapping[str, AlternatingResult]) -> dict[str, str]:
 
 
 def _equilibrium(name: str, outcome: AlternatingResult, judged: Judgement, twin: str) -> Equilibrium:
+    potential, standard_error = judged.so_far
     return Equilibrium(
         start=name,
         global_policy=outcome.global_policy,
         local_policy=outcome.local_policy,
-        potential=judged.potential,
-        standard_error=judged.standard_error,
+        potential=potential,
+        standard_error=standard_error,
         converged=outcome.converged,
         n_proposals=outcome.n_iterations,
         same_as=twin,

@@ -21,6 +21,7 @@ from kofn.agents import (
     evaluate,
     l_learn,
 )
+from kofn.agents.alternation.history import evaluation_error
 from kofn.agents.alternation.setting import Setting
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.policies import as_global_policy, as_local_policy
@@ -259,11 +260,14 @@ def stop_after(step: int) -> Callable[[Proposal], None]:
     return stop
 
 
-@pytest.mark.parametrize("game_seed", [0, 9])
-def test_interrupted_run_resumes_bit_for_bit(random_game: Games, tmp_path: Path, game_seed: int) -> None:
-    """Interrupted after every proposal in turn, saved, loaded, gone on with."""
+@pytest.mark.parametrize(("game_seed", "n_rollouts"), [(0, 200), (9, 600)])
+def test_interrupted_run_resumes_bit_for_bit(
+    random_game: Games, tmp_path: Path, game_seed: int, n_rollouts: int
+) -> None:
+    """Interrupted after every proposal in turn, saved, loaded, gone on with; also where some verdicts come early."""
     game = meeting_game(random_game, game_seed)
     options: dict[str, Any] = {
+        "config": replace(QUICK, n_rollouts=n_rollouts),
         "global_learner": GLearner(operator="monte_carlo", n_samples=20),
         "local_learner": LLearner(operator="monte_carlo", n_samples=20),
         "seed": 7,
@@ -342,12 +346,44 @@ def test_final_pair_with_full_information_is_an_equilibrium(random_game: Games) 
 
 
 def test_certificate_is_eta_and_twice_the_error(outcome: AlternatingResult) -> None:
-    result = outcome
-    widest = max(p.standard_error for p in result.history)
-    assert result.evaluation_error == pytest.approx(1.96 * widest)
-    assert result.certificate == pytest.approx(QUICK.eta + 2 * 1.96 * widest)  # type: ignore[operator] # eta is set
+    """Nu: what of a 95% half-width reaches beyond the nearer threshold, -eta or eta."""
+    result, eta = outcome, 0.02
+    beyond = [0.0]
+    for proposal in result.history:
+        gain, half_width = proposal.proposed_potential - proposal.potential, 1.96 * proposal.standard_error
+        beyond.append(half_width - min(abs(gain - eta), abs(gain + eta)))
+    assert result.evaluation_error == pytest.approx(max(beyond))
+    assert result.certificate == pytest.approx(eta + 2 * max(beyond))
     assert result.n_iterations == len(result.history)
     assert 0 < result.wall_time < 60
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "nu"),
+    [
+        (0.5, 0.25, 0.49 - 0.25),  # the threshold is 0.25 away
+        (-0.5, 0.25, 0.49 - 0.25),
+        (0.25, 0.25, 0.49),  # at the threshold
+        (0.0, 0.25, 0.49 - 0.25),
+        (9.0, 0.25, 0.0),  # whatever the error, the verdict is the right one
+        (0.0, 0.0, 0.0),
+    ],
+)
+def test_error_that_matters(gain: float, error: float, nu: float) -> None:
+    proposal = Proposal(
+        step=1,
+        player="global",
+        potential=4.0,
+        proposed_potential=4.0 + gain,
+        standard_error=error,
+        verdict="overlap",
+        learner_iterations=1,
+        learner_converged=True,
+        learner_certificate=0.0,
+        kept_pair="",
+    )
+    assert evaluation_error([proposal], 0.25) == pytest.approx(nu)
+    assert evaluation_error([], 0.25) == 0
 
 
 def test_defaults_of_eta_and_horizon(random_game: Games) -> None:

@@ -8,7 +8,9 @@ import pytest
 from oracle import brute_force
 
 from kofn.agents import AlternatingConfig, AlternatingMARL, LLearner, update_verdict
-from kofn.agents.alternation.judges import ExactJudge, RolloutJudge, same_pair
+from kofn.agents.alternation.judges import ExactJudge
+from kofn.agents.alternation.pairs import same_pair
+from kofn.agents.alternation.rollout_judge import RolloutJudge
 from kofn.agents.alternation.setting import Setting
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
 
@@ -47,9 +49,10 @@ def test_rollouts_of_two_pairs_share_their_random_numbers(random_game: Games, pa
     game = random_game(3, discount=0.8)
     judge = RolloutJudge(setting=setting_of(game), horizon=40, n_rollouts=500, seed=6)
     one, other = (judge.judge(*pair(game, 2, seed)) for seed in (1, 1))
-    assert judge.compare(one, other, 0.1) == ("overlap", 0.0)
+    alike = judge.compare(one, other, 0.1)
+    assert (alike.verdict, alike.standard_error) == ("overlap", 0.0)
     third = judge.judge(*pair(game, 2, 4))
-    error = judge.compare(one, third, 0.1)[1]
+    error = judge.compare(one, third, 1e-9).standard_error
     assert 0 < error < np.hypot(one.standard_error, third.standard_error)
 
 
@@ -75,12 +78,12 @@ def test_statewise_judge_refuses_what_costs_one_state(random_game: Games, pair: 
         (old, new)
         for old in judgements
         for new in judgements
-        if new.potential > old.potential + 0.01 and (new.details < old.details - 0.01).any()
+        if new.potential > old.potential + 0.01 and (new.values < old.values - 0.01).any()
     ]
     assert crossing
     for old, new in crossing:
-        assert ExactJudge(setting=setting).compare(old, new, 0.005)[0] == "accept"
-        assert ExactJudge(setting=setting, comparison="statewise").compare(old, new, 0.005)[0] == "reject"
+        assert ExactJudge(setting=setting).compare(old, new, 0.005).verdict == "accept"
+        assert ExactJudge(setting=setting, comparison="statewise").compare(old, new, 0.005).verdict == "reject"
 
 
 def test_statewise_alternation_improves_every_state(random_game: Games) -> None:
@@ -94,7 +97,7 @@ def test_statewise_alternation_improves_every_state(random_game: Games) -> None:
         accepted = sum(p.verdict == "accept" for p in result.history)
         end = judge.judge(result.global_policy, result.local_policy)
         assert result.converged
-        assert (end.details >= start.details + 0.02 * accepted - 1e-9).all()
+        assert (end.values >= start.values + 0.02 * accepted - 1e-9).all()
 
 
 def test_exact_alternation_reports_exact_potentials(random_game: Games) -> None:
