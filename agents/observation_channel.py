@@ -13,21 +13,17 @@ The multinomial channel O(F | c) = Multinomial(k, c/n) draws with replacement. I
 many more, of which k may be any number: seen without replacement, k = n of them would give the crowd away.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from scipy import sparse
-from scipy.special import gammaln, xlogy
 
+from kofn.agents.product_channel import expect, gather, multinomial_weights
 from kofn.envs.arrays import FloatArray
 from kofn.envs.population import enumerate_histograms, rank_histograms
 
 Channel = Literal["without_replacement", "multinomial"]
-
-BLOCK_ENTRIES = 2**22
-"""Entries of the multinomial channel formed at once, bounding memory."""
 
 
 def lift(
@@ -39,8 +35,7 @@ def lift(
     """
     values = seen.reshape(len(seen), -1)
     if channel == "multinomial":
-        lifted = [law @ values for law in _multinomial_blocks(k, n_agents, n_states)]
-        return np.concatenate(lifted).reshape(-1, *seen.shape[1:])
+        return expect(_multinomial(k, n_agents, n_states), values).reshape(-1, *seen.shape[1:])
     for j in range(k + 1, n_agents + 1):
         values = forget_one(j, n_states) @ values
     return np.asarray(values).reshape(-1, *seen.shape[1:])
@@ -52,34 +47,15 @@ def project(
     """sum_c weights(c) O(F | c), float [F, ...], from `weights` [c, ...] of n agents: the adjoint of `lift`."""
     values = weights.reshape(len(weights), -1)
     if channel == "multinomial":
-        return _project_multinomial(values, k, n_agents, n_states).reshape(-1, *weights.shape[1:])
+        return gather(_multinomial(k, n_agents, n_states), values).reshape(-1, *weights.shape[1:])
     for j in range(n_agents, k, -1):
         values = forget_one(j, n_states).T @ values
     return np.asarray(values).reshape(-1, *weights.shape[1:])
 
 
-def _project_multinomial(values: FloatArray, k: int, n_agents: int, n_states: int) -> FloatArray:
-    """`project` through the multinomial channel, columns [c, column]."""
-    total: FloatArray | None = None
-    first = 0
-    for law in _multinomial_blocks(k, n_agents, n_states):
-        part = law.T @ values[first : first + len(law)]
-        total = part if total is None else total + part
-        first += len(law)
-    assert total is not None  # there is at least one histogram
-    return total
-
-
-def _multinomial_blocks(k: int, n_agents: int, n_states: int) -> Iterator[FloatArray]:
-    """Rows of O(F | c) = Multinomial(k, c/n), a block of c at a time, float [c, F]."""
-    seen = enumerate_histograms(k, n_states)
-    shares = enumerate_histograms(n_agents, n_states) / n_agents
-    ways = gammaln(k + 1) - gammaln(seen + 1).sum(axis=1)
-    # States that no agent is in must not be seen: a logarithm far below that of the least positive chance.
-    logs = np.where(shares > 0, xlogy(1.0, np.where(shares > 0, shares, 1.0)), -1e6)
-    block = max(1, BLOCK_ENTRIES // len(seen))
-    for first in range(0, len(shares), block):
-        yield np.exp(logs[first : first + block] @ seen.T + ways)
+def _multinomial(k: int, n_agents: int, n_states: int) -> FloatArray:
+    """The multinomial channel of all histograms of n agents, as `product_channel` has it."""
+    return multinomial_weights(enumerate_histograms(n_agents, n_states) / n_agents, k)
 
 
 @lru_cache(maxsize=256)

@@ -20,9 +20,6 @@ import numpy as np
 from kofn.agents.compiled import compiled_for_threads
 from kofn.envs.arrays import FloatArray, IntArray
 
-NEGLIGIBLE = 1e-9
-"""Chance of a histogram that is not worth adding up."""
-
 
 @compiled_for_threads
 def draw(stream: Any, position: int) -> float:
@@ -135,32 +132,3 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
         for x in range(n_states):
             crowds[rollout, x] = scratch[0, x]
     return returns
-
-
-@compiled_for_threads
-def gather(weights: FloatArray, values: FloatArray, histograms: IntArray) -> FloatArray:
-    """sum_i values[i] prod_x weights[i, x, F_x], float [F, column]: particles seen through a channel of product form.
-
-    Products of neighbouring F in rank order share their first factors, which are kept. Chances below `NEGLIGIBLE` are
-    left out.
-
-    Args:
-        weights: float [particle, s_l, count].
-        values: float [particle, column].
-        histograms: int64 [F, s_l], in rank order.
-    """
-    n_seen, n_states = histograms.shape
-    found = np.zeros((n_seen, values.shape[1]))
-    firsts = np.ones(n_states + 1)
-    for i in range(weights.shape[0]):
-        for f in range(n_seen):
-            x = 0
-            while f > 0 and x < n_states and histograms[f, x] == histograms[f - 1, x]:
-                x += 1
-            while x < n_states:
-                firsts[x + 1] = firsts[x] * weights[i, x, histograms[f, x]]
-                x += 1
-            if firsts[n_states] > NEGLIGIBLE:
-                for column in range(values.shape[1]):
-                    found[f, column] += firsts[n_states] * values[i, column]
-    return found

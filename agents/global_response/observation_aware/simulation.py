@@ -20,11 +20,11 @@ from functools import cached_property, partial
 from math import comb
 
 import numpy as np
-from scipy.special import gammaln
 
 from kofn.agents.global_response.observation_aware.coarse_policy import coarse_histograms, coarse_tails
-from kofn.agents.global_response.observation_aware.crowd_play import gather, play
+from kofn.agents.global_response.observation_aware.crowd_play import play
 from kofn.agents.operators import induced_reward, induced_transition
+from kofn.agents.product_channel import gather, hypergeometric_weights, multinomial_weights
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
@@ -136,7 +136,7 @@ class CrowdGame:
             found = self._gathered_from_draws(states, crowds, columns, np.random.default_rng(child(self.seed, *key, 2)))
         else:
             here = [states == s_g for s_g in range(game.n_global_states)]
-            tasks = [partial(gather, self._channel(crowds[at]), columns[at], self.histograms) for at in here]
+            tasks = [partial(gather, self._channel(crowds[at]), columns[at]) for at in here]
             found = np.stack(side_by_side(tasks, n_particles * len(self.histograms)))
         found /= n_particles * (1 - game.discount)
         return found[..., :-1], found[..., -1]
@@ -177,17 +177,10 @@ class CrowdGame:
         return found
 
     def _channel(self, crowds: FloatArray) -> FloatArray:
-        """W with O(F | crowd) = prod_x w[x, F_x], float [crowd, s_l, count]."""
-        counts = np.arange(self.k + 1)
-        n_states = crowds.shape[1]
+        """O(F | crowd) as `product_channel` has it."""
         if self.drawn == 0:
-            scale = gammaln(self.k + 1) / n_states - gammaln(counts + 1)
-            return np.asarray(crowds[..., None] ** counts * np.exp(scale))
-        held = np.rint(crowds * self.drawn)[..., None]
-        allowed = counts <= held
-        logs = gammaln(held + 1) - gammaln(counts + 1) - gammaln(np.where(allowed, held - counts, 0) + 1)
-        total = gammaln(self.drawn + 1) - gammaln(self.k + 1) - gammaln(self.drawn - self.k + 1)
-        return np.where(allowed, np.exp(logs - total / n_states), 0.0)
+            return multinomial_weights(crowds, self.k)
+        return hypergeometric_weights(np.rint(crowds * self.drawn), self.drawn, self.k)
 
 
 def rank_terms(k: int, n_states: int) -> IntArray:
