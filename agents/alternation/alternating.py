@@ -25,13 +25,7 @@ import numpy as np
 from pettingzoo import ParallelEnv
 from tqdm import tqdm
 
-from kofn.agents.alternation.history import (
-    AlternatingConfig,
-    AlternatingResult,
-    Proposal,
-    evaluation_error,
-    pair_digest,
-)
+from kofn.agents.alternation.history import AlternatingConfig, AlternatingResult, Proposal, pair_digest
 from kofn.agents.alternation.judges import ExactJudge, Judge, Judgement
 from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, Problem, check_learners, default_learners
 from kofn.agents.alternation.model_files import StoredModel, describe_model, load_model, save_model
@@ -221,7 +215,6 @@ class AlternatingMARL:
             history=self.history,
             converged=self.converged,
             eta=self.eta,
-            evaluation_error=evaluation_error(self.history, self.eta),
             proposal_bound=proposal_bound(self.setting.game.value_bound, self.eta),
             wall_time=wall_time,
         )

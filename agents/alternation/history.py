@@ -99,7 +99,6 @@ class AlternatingResult:
         history: every proposal.
         converged: whether each player had a proposal refused against the final pair.
         eta: gain below which a proposal is refused.
-        evaluation_error: nu (see `evaluation_error`).
         proposal_bound: the theorem's bound on the number of proposals.
         wall_time: seconds of this call.
     """
@@ -111,9 +110,13 @@ class AlternatingResult:
     history: tuple[Proposal, ...]
     converged: bool
     eta: float
-    evaluation_error: float
     proposal_bound: int
     wall_time: float
+
+    @property
+    def evaluation_error(self) -> float:
+        """Nu, see the function of this name."""
+        return evaluation_error(self.history, self.eta)
 
     @property
     def n_iterations(self) -> int:
