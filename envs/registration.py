@@ -57,8 +57,8 @@ VIEWS = {
 """Single-agent views registered with Gymnasium; the first two also of games with continuous states."""
 
 VECTOR_VIEWS = {
-    "kofn/GlobalBestResponse-v0": "kofn.wrappers.vector_views:global_best_response_vec",
-    "kofn/LocalBestResponse-v0": "kofn.wrappers.vector_views:local_best_response_vec",
+    "kofn/GlobalBestResponse-v0": "kofn.wrappers.continuous_vector_views:global_best_response_vec",
+    "kofn/LocalBestResponse-v0": "kofn.wrappers.continuous_vector_views:local_best_response_vec",
 }
 """What `gymnasium.make_vec` makes of those views that step many populations at once."""
 

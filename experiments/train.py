@@ -56,7 +56,7 @@ from kofn.experiments.train_continuous import (
     note_game,
 )
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
-from kofn.wrappers.continuous_best_response import is_continuous
+from kofn.wrappers.continuous_episodes import is_continuous
 from kofn.wrappers.factory import make_parallel
 
 REPORT_STREAM, TRAJECTORY_STREAM, ACCURACY_STREAM, GAP_STREAM = range(100, 104)

@@ -18,7 +18,7 @@ from kofn.envs.streams import Seed
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.figures import potential_figure, save_figure
 from kofn.experiments.line_episode import line_csv, line_figure, record_line
-from kofn.wrappers.continuous_best_response import is_continuous
+from kofn.wrappers.continuous_episodes import is_continuous
 from kofn.wrappers.factory import make_parallel
 
 NAME_FILE = "game.txt"

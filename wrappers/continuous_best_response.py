@@ -1,4 +1,4 @@
-r"""Single-agent views of games with continuous states: one population of `kofn.wrappers.continuous_vector`.
+r"""Single-agent views of games with continuous states: the vector views with one population.
 
 Gymnasium's ids make them where the game is continuous, and `kofn.wrappers.best_response` those of finite games. The
 fixed side takes its most likely actions, as UPDATE judges; uniform actions are drawn. Three deviations of the local
@@ -10,8 +10,8 @@ side:
 | "tagged", "team" | the same | r(s, a) | [s_i, s_g] | a_i |
 | "shared", "team" | the whole fleet (the paper's Definition 2.4) | r(s, a) | [s_g] | one a_l per cell of places |
 
-Local states being numbers, the fleet's action is one per cell, `N_CELLS` equal ones between the bounds, which every
-agent in the cell takes: a memoryless deterministic policy of the learner IS a local policy, constant on cells.
+Local states being numbers, the fleet's action is one per cell, `N_CELLS` equal ones between the bounds
+(`kofn.wrappers.continuous_vector`). `gymnasium.make_vec`: `kofn.wrappers.continuous_vector_views`.
 
 >>> import gymnasium
 >>> beacon = gymnasium.make("kofn.envs:kofn/GlobalBestResponse-v0", game="cluster_line", k=10)
@@ -30,27 +30,26 @@ from gymnasium.spaces import MultiDiscrete
 
 from kofn.envs.arrays import IntArray, integer, one_of
 from kofn.envs.continuous import ContinuousGame, ContinuousPopulation
-from kofn.envs.continuous_observations import box
 from kofn.envs.limit import Limit
-from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy, UniformLineGlobalPolicy
+from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Observation, ObsMode, Space
-from kofn.envs.registration import registered_game
 from kofn.envs.render import RenderMode
 from kofn.envs.render_line import LineRenderer
 from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse, Result
+from kofn.wrappers.continuous_episodes import is_continuous
 from kofn.wrappers.continuous_vector import (
+    ContinuousFleetVector,
     ContinuousGlobalVector,
     ContinuousLocalVector,
     Deviation,
     RewardNotion,
-    continuous_game,
 )
-from kofn.wrappers.deviations import check_notions
+from kofn.wrappers.continuous_vector_views import continuous_global_vec, continuous_local_vec
+from kofn.wrappers.deviations import checked_choices
 from kofn.wrappers.view import METADATA, OVER, reward_parts
 
-N_CELLS = 40
-"""Cells of places among which the fleet's action distinguishes."""
+Vector = ContinuousGlobalVector | ContinuousLocalVector | ContinuousFleetVector
 
 
 class _ContinuousView(gymnasium.Env[Observation, Any]):
@@ -59,7 +58,7 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
     metadata = METADATA
     k = Limit()
 
-    def __init__(self, vector: ContinuousGlobalVector | ContinuousLocalVector, render_mode: RenderMode | None) -> None:
+    def __init__(self, vector: Vector, render_mode: RenderMode | None) -> None:
         if render_mode is not None:
             one_of("render_mode", render_mode, METADATA["render_modes"])
         self.render_mode = render_mode
@@ -81,7 +80,7 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
         """Start an episode; a seed restarts the random streams. `options` are ignored."""
         super().reset(seed=seed, options=options)
         observations, _ = self._vector.reset(seed=seed)
-        return self._seen(observations), self._infos()
+        return np.asarray(observations[0]), self._infos()
 
     def step(self, action: Any) -> Result:
         """Play the learner's action once.
@@ -92,23 +91,20 @@ class _ContinuousView(gymnasium.Env[Observation, Any]):
         """
         vector = self._vector
         streams = vector.streams
-        if vector.timestep >= vector.max_cycles:
+        if vector.is_over:
             raise RuntimeError(OVER)
         rewards = vector.play(self._checked(action), streams)
         vector.timestep += 1
         infos = {**self._infos(), **reward_parts(vector.payment)}
-        observation = self._seen(vector.observe())
-        return observation, float(rewards[0]), False, vector.timestep >= vector.max_cycles, infos
-
-    def _seen(self, observations: Float32Array) -> Observation:
-        """What the learner sees, of what the vector view's environments see."""
-        return np.asarray(observations[0])
+        return np.asarray(vector.observe()[0]), float(rewards[0]), False, vector.is_over, infos
 
     def _infos(self) -> dict[str, Any]:
         return {}
 
     def _checked(self, action: Any) -> IntArray:
-        """The actions of the vector view's environments."""
+        """The actions of the vector view's environment."""
+        if isinstance(self.action_space, MultiDiscrete):
+            return checked_choices(self.action_space, action, "cells")[None]
         n_actions = self.action_space.n  # type: ignore[attr-defined]  # a Discrete space
         return np.array([integer("action", action, 0, n_actions - 1)])
 
@@ -155,10 +151,8 @@ class ContinuousGlobalBestResponse(_ContinuousView):
         obs_mode: ObsMode = "box",
         render_mode: RenderMode | None = None,
     ) -> None:
-        one_of("obs_mode", obs_mode, ("box",))
-        others: LineLocalPolicy | None = acting("local_policy", local_policy)
         sizes: dict[str, Any] = {"n_agents": n_agents, "max_cycles": max_cycles}
-        vector = ContinuousGlobalVector(game, 1, k=k, local_policy=others, **sizes)
+        vector = continuous_global_vec(1, game, k=k, local_policy=local_policy, obs_mode=obs_mode, **sizes)
         super().__init__(vector, render_mode)
         self.local_policy = vector.local_policy
 
@@ -198,64 +192,22 @@ class ContinuousLocalBestResponse(_ContinuousView):
         obs_mode: ObsMode = "box",
         render_mode: RenderMode | None = None,
     ) -> None:
-        one_of("obs_mode", obs_mode, ("box",))
-        check_notions(deviation, reward)
-        dispatcher: LineGlobalPolicy | None = acting("global_policy", global_policy)
-        if dispatcher is None:
-            dispatcher = UniformLineGlobalPolicy(continuous_game(game).n_global_actions, k if k is not None else 1)
-        if k is not None and dispatcher.k != k:
-            raise ValueError(f"k must be that of global_policy, {dispatcher.k}; got {k}")
-        others: LineLocalPolicy | None = acting("local_policy", local_policy)
-        fixed: dict[str, Any] = {"global_policy": dispatcher, "local_policy": others, "deviation": deviation}
+        fixed: dict[str, Any] = {"global_policy": global_policy, "local_policy": local_policy, "k": k}
+        notion: dict[str, Any] = {"deviation": deviation, "reward": reward}
         sizes: dict[str, Any] = {"n_agents": n_agents, "max_cycles": max_cycles}
-        vector = ContinuousLocalVector(game, 1, reward=reward, **fixed, **sizes)
+        vector = continuous_local_vec(1, game, obs_mode=obs_mode, **notion, **fixed, **sizes)
         super().__init__(vector, render_mode)
-        self.global_policy, self.deviation, self.reward = dispatcher, vector.deviation, vector.reward
-        if deviation == "shared":
-            self.observation_space = box([self.game.global_bounds])
-            self.action_space = MultiDiscrete(np.full(N_CELLS, self.game.n_local_actions))
-
-    def _seen(self, observations: Float32Array) -> Observation:
-        return observations[0, 1:] if self.deviation == "shared" else observations[0]
+        self.global_policy, self.deviation, self.reward = vector.global_policy, vector.deviation, vector.reward
 
     def _infos(self) -> dict[str, Any]:
         others = "keep local_policy" if self.deviation == "tagged" else "follow the learner"
         return {"others": others, "reward": self.reward}
-
-    def _checked(self, action: Any) -> IntArray:
-        if self.deviation == "tagged":
-            return super()._checked(action)
-        chosen = np.asarray(action)
-        if not (np.issubdtype(chosen.dtype, np.integer) and self.action_space.contains(chosen)):
-            raise ValueError(
-                f"action must hold one of {self.game.n_local_actions} actions for each of {N_CELLS} cells; "
-                f"got {action!r}"
-            )
-        return np.asarray(chosen[cell_of(self.game, self._vector.simulator.local_states[0])], dtype=np.int64)
-
-
-def cell_of(game: ContinuousGame, local_states: Float32Array) -> IntArray:
-    """Cells of local states, int64 of the same shape."""
-    low, high = game.local_bounds
-    return np.asarray(((local_states - low) * (N_CELLS / (high - low))).astype(np.int64).clip(0, N_CELLS - 1))
 
 
 def agents_in_bins(game: ContinuousGame, local_states: Float32Array, counts: IntArray) -> IntArray:
     """The first agents of every bin, so many as `counts` [bin] says, int64 [k]."""
     bins = (local_states[:, None] >= np.array(game.bin_edges[1:-1], dtype=np.float32)).sum(axis=1)
     return np.concatenate([np.flatnonzero(bins == number)[:count] for number, count in enumerate(counts.tolist())])
-
-
-def acting(name: str, policy: Any) -> Any:
-    """A policy that acts, None for "uniform"; TypeError or ValueError name what else was given."""
-    if isinstance(policy, str):
-        one_of(name, policy, ("uniform",))
-        return None
-    if not hasattr(policy, "act"):
-        raise TypeError(
-            f"{name} must be 'uniform' or have act(...), as the policies of continuous games; got {policy!r}"
-        )
-    return policy
 
 
 def global_best_response(game: Any, **options: Any) -> GlobalBestResponse | ContinuousGlobalBestResponse:
@@ -266,8 +218,3 @@ def global_best_response(game: Any, **options: Any) -> GlobalBestResponse | Cont
 def local_best_response(game: Any, **options: Any) -> LocalBestResponse | ContinuousLocalBestResponse:
     """The local side's view of any game; options as of the class that fits it."""
     return ContinuousLocalBestResponse(game, **options) if is_continuous(game) else LocalBestResponse(game, **options)
-
-
-def is_continuous(game: Any) -> bool:
-    """Whether a game, or a registered game's name, has continuous states."""
-    return isinstance(registered_game(game) if isinstance(game, str) else game, ContinuousGame)

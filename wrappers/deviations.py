@@ -114,7 +114,8 @@ class Fleet:
         self.population = SampledPopulation(game, n_agents, sampler)
         n_global = game.n_global_states
         self.observation_space: Space = Box(0.0, 1.0, (n_global,), np.float32) if self._one_hot else Discrete(n_global)
-        self.action_space: Space = MultiDiscrete(np.full(game.n_local_states, game.n_local_actions))
+        self._choices = MultiDiscrete(np.full(game.n_local_states, game.n_local_actions))
+        self.action_space: Space = self._choices
 
     def reset(self, streams: Streams) -> None:
         """Draw a start."""
@@ -136,15 +137,20 @@ class Fleet:
 
     def step(self, global_actions: IntArray, action: Any) -> Payment:
         """Every agent in state x takes `action[x]`."""
-        actions = np.asarray(action)
-        if not (np.issubdtype(actions.dtype, np.integer) and self.action_space.contains(actions)):
-            raise ValueError(
-                f"action must hold one of {self._game.n_local_actions} actions for each of "
-                f"{self._game.n_local_states} local states; got {action!r}"
-            )
+        actions = checked_choices(self._choices, action, "local states")
         chosen: FloatArray = np.eye(self._game.n_local_actions)[actions]
         same_for_all = np.repeat(chosen[:, None, :], self._game.n_global_states, axis=1)
         return self.population.step(global_actions, same_for_all)
+
+
+def checked_choices(space: MultiDiscrete, action: Any, names: str) -> IntArray:
+    """A fleet's action, one per entry of the space, int64; ValueError says of which `names` there are how many."""
+    actions = np.asarray(action)
+    if not (np.issubdtype(actions.dtype, np.integer) and space.contains(actions)):
+        raise ValueError(
+            f"action must hold one of {space.nvec[0]} actions for each of {len(space.nvec)} {names}; got {action!r}"
+        )
+    return actions.astype(np.int64)
 
 
 def check_notions(deviation: str, reward: str) -> None:

@@ -1,8 +1,9 @@
 """The single-agent views as vector environments: B populations stepped at once by the compiled lumped simulator.
 
 `gymnasium.make_vec("kofn.envs:kofn/GlobalBestResponse-v0", num_envs=B, ...)` makes one, and so does
-`kofn/LocalBestResponse-v0`; the arguments are those of the single views (without rendering), the laws too. A step
-costs some microseconds per population, whatever the number of agents.
+`kofn/LocalBestResponse-v0` (of continuous games: `kofn.wrappers.continuous_vector_views`); the arguments are those of
+the single views (without rendering), the laws too. A step costs some microseconds per population, whatever the number
+of agents.
 
 At the end of an episode, `autoreset_mode` (Gymnasium's `AutoresetMode`, or its value):
 

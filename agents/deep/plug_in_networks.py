@@ -20,12 +20,8 @@ from kofn.envs.continuous_observations import ContinuousGlobalEncoding, Continuo
 from kofn.envs.line_policies import Layers, MlpGlobalPolicy, MlpLocalPolicy
 from kofn.envs.normals import Float32Array
 from kofn.envs.streams import child
-from kofn.wrappers.continuous_best_response import (
-    ContinuousGlobalBestResponse,
-    ContinuousLocalBestResponse,
-    cell_of,
-)
-from kofn.wrappers.continuous_vector import Deviation, RewardNotion
+from kofn.wrappers.continuous_best_response import ContinuousGlobalBestResponse, ContinuousLocalBestResponse
+from kofn.wrappers.continuous_vector import Deviation, RewardNotion, cell_of
 
 if TYPE_CHECKING:
     from kofn.agents.alternation.learners import Problem
@@ -77,10 +73,8 @@ def as_network(found: Any, problem: "Problem", deviation: Deviation) -> MlpGloba
         return clone_global(beacon, problem.local_policy, game, n_agents, **options)
     if layers is not None and deviation == "tagged":
         return MlpLocalPolicy(layers=layers)
-    robot = _Fleet(found, game) if deviation == "shared" else _Robot(found, game)
-    return clone_local(
-        found if hasattr(found, "act") else robot, game, n_situations=N_SITUATIONS, config=IMITATION, seed=seed
-    )
+    crew = found if hasattr(found, "act") else _Crew(found, game, deviation)
+    return clone_local(crew, game, n_situations=N_SITUATIONS, config=IMITATION, seed=seed)
 
 
 def tanh_layers(found: Any) -> Layers | None:
@@ -120,32 +114,20 @@ class _Dispatcher:
 
 
 @dataclass(frozen=True)
-class _Robot:
-    """What was found for a tagged agent, as the policy of all."""
+class _Crew:
+    """What was found for a tagged agent, or for the fleet with one action per cell, as the policy of all."""
 
     found: Any
     game: ContinuousGame
+    deviation: Deviation
 
     def act(
         self, local_states: Float32Array, global_states: Float32Array, rng: np.random.Generator | None = None
     ) -> IntArray:
         """See `LineLocalPolicy`; states [agent]."""
         del rng
+        if self.deviation == "shared":
+            per_cell = actions_of(self.found, np.asarray(global_states, dtype=np.float32)[:, None])
+            return np.asarray(per_cell[np.arange(len(per_cell)), cell_of(self.game, local_states)])
         encoding = ContinuousLocalEncoding(self.game.global_bounds, self.game.local_bounds)
         return actions_of(self.found, encoding.encode(local_states, global_states))
-
-
-@dataclass(frozen=True)
-class _Fleet:
-    """What was found for the whole fleet, one action per cell, as the policy of all."""
-
-    found: Any
-    game: ContinuousGame
-
-    def act(
-        self, local_states: Float32Array, global_states: Float32Array, rng: np.random.Generator | None = None
-    ) -> IntArray:
-        """See `LineLocalPolicy`; states [agent]."""
-        del rng
-        per_cell = actions_of(self.found, np.asarray(global_states, dtype=np.float32)[:, None])
-        return np.asarray(per_cell[np.arange(len(per_cell)), cell_of(self.game, local_states)])

@@ -28,7 +28,7 @@ from kofn.experiments.train import (
     outcome_of,
 )
 from kofn.experiments.trajectory import Trajectory, global_state_is_place, mode_accuracy, record_rollout
-from kofn.wrappers.continuous_best_response import is_continuous
+from kofn.wrappers.continuous_episodes import is_continuous
 
 ACCURACY_ROLLOUTS = 500
 

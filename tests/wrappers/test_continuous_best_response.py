@@ -10,12 +10,11 @@ from oracle.two_sides import two_sides
 
 from kofn.envs.cluster_line_conventions import Chase, Follow
 from kofn.wrappers.continuous_best_response import (
-    N_CELLS,
     ContinuousGlobalBestResponse,
     ContinuousLocalBestResponse,
     agents_in_bins,
-    cell_of,
 )
+from kofn.wrappers.continuous_vector import N_CELLS, cell_of
 
 
 class Right:

@@ -5,7 +5,10 @@ import importlib
 
 import pytest
 
-MODULES = ["subsample", "samplers", "sampler_files", "best_response", "replica_chain", "histogram_chain", "flatten"]
+MODULES = [
+    *("subsample", "samplers", "sampler_files", "replica_chain", "histogram_chain", "flatten"),
+    *("best_response", "vector_views", "continuous_best_response", "continuous_vector", "continuous_vector_views"),
+]
 WITH_EXAMPLES = [f"kofn.wrappers.{name}" for name in MODULES]
 
 

@@ -18,11 +18,8 @@ from kofn.agents.deep.plug_in_networks import tanh_layers
 from kofn.envs.cluster_line import parallel_env
 from kofn.envs.line_policies import MlpGlobalPolicy, MlpLocalPolicy
 from kofn.wrappers import SubsampleObservation
-from kofn.wrappers.continuous_best_response import (
-    N_CELLS,
-    ContinuousGlobalBestResponse,
-    ContinuousLocalBestResponse,
-)
+from kofn.wrappers.continuous_best_response import ContinuousGlobalBestResponse, ContinuousLocalBestResponse
+from kofn.wrappers.continuous_vector import N_CELLS
 
 GAME = two_sides()
 RIGHT = MlpGlobalPolicy(layers=((np.zeros((3, 2)), np.eye(2)[1]),), k=3)
