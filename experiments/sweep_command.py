@@ -24,6 +24,7 @@ def sweep_tasks(config: SweepConfig) -> list[TrainConfig]:
         n_rollouts=config.n_rollouts,
         nash_gap=config.nash_gap,
         alternation=config.alternation,
+        aware=config.aware,
         global_learner=config.global_learner,
         local_learner=config.local_learner,
     )

@@ -171,6 +171,19 @@ def aware_exact(tiny: Tiny) -> Judged:
     return [found.potential, tiny.phi(found.policy, tiny.pi_l, 2)], [best, best], ROUNDING
 
 
+def aware_of_many(tiny: Tiny) -> Judged:
+    """A crowd of two that stands for many: two agents are seen with replacement, and all 64 maps of them are tried."""
+    options: dict[str, Any] = {"method": "exact", "surrogate_size": 2, "channel": "multinomial"}
+    found = agents.observation_aware(tiny.game, tiny.pi_l, n_agents=1000, k=2, seed=0, **options)
+
+    def phi(table: Any) -> float:
+        seen = brute_force.global_law_with_replacement
+        return brute_force.values(tiny.game, table, tiny.pi_l.table, 2, 2, seen=seen)[1]
+
+    best = max(map(phi, brute_force.deterministic_global_policies(tiny.game, 2)))
+    return [found.potential, phi(found.policy.probabilities())], [best, best], ROUNDING
+
+
 def aware_rollouts(tiny: Tiny) -> Judged:
     found = agents.observation_aware(tiny.game, tiny.pi_l, n_agents=2, k=1, method="rollouts", seed=0)
     return found.potential, tiny.phi(found.policy, tiny.pi_l, 2), 4.5 * found.standard_error + 0.01
@@ -185,6 +198,15 @@ def best_map(method: str, **options: Any) -> Callable[[Tiny], Judged]:
         return [found.value, tiny.phi(tiny.pi_g, found.policy, 2)], [best, best], 1e-4
 
     return judge
+
+
+def best_map_of_all_seen(tiny: Tiny) -> Judged:
+    """The paper's N = k: the dispatcher sees both of two agents."""
+    table = np.random.default_rng(6).dirichlet([1, 1], (2, 3))
+    pi_g = GlobalPolicy(table=table, k=2, n_local_states=2, n_actions=2)
+    found = agents.l_learn(tiny.game, pi_g, method="shared_cpi", seed=0)
+    best = brute_force.best_local_response(tiny.game, table, 2, 2)[1]
+    return [found.value, tiny.phi(pi_g, found.policy, 2)], [best, best], 1e-4
 
 
 def best_map_of_samples(tiny: Tiny) -> Judged:
@@ -337,11 +359,13 @@ TABLE: dict[str, Callable[[Tiny], Judged]] = {
     "subsample_mfq, sampled": mfq(operator="monte_carlo", n_samples=M),
     "evaluate_mfq": mfq_played,
     "observation_aware, exact": aware_exact,
+    "observation_aware, a crowd for many": aware_of_many,
     "observation_aware, rollouts": aware_rollouts,
     "l_learn, exhaustive": best_map("exhaustive"),
     "l_learn, exhaustive, sampled": best_map_of_samples,
     "l_learn, shared_coord": best_map("shared_coord"),
     "l_learn, shared_cpi (deployed: all agents)": best_map("shared_cpi"),
+    "l_learn, shared_cpi (the paper's N = k)": best_map_of_all_seen,
     "l_learn, tagged": tagged,
     "l_learn, chain_plan": one_agent_planned("chain_plan", horizon=HORIZON),
     "l_learn, chain_plan, its bound": chain_bound,

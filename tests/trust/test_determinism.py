@@ -32,7 +32,8 @@ model.learn()
 sampled = g_learn(game, uniform, k=6, operator="monte_carlo", n_samples=20, seed=7)
 returns = evaluate(game, keep, uniform, 10**6, horizon=20, n_rollouts=500, seed=7).returns
 exact = g_learn(game, uniform, k=40, operator="exact")
-bits = b"".join(array.tobytes() for array in (returns, sampled.q_values, exact.policy.table, model.global_policy.table))
+tables = model.global_policy.table, model.local_policy.table
+bits = b"".join(array.tobytes() for array in (returns, sampled.q_values, exact.policy.table, *tables))
 print(json.dumps({
     "threads": numba.get_num_threads(),
     "bits": hashlib.sha256(bits + repr([p.verdict for p in model.history]).encode()).hexdigest(),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kofn.agents import AlternatingConfig, GLearner, LLearner, ObservationAware
 from kofn.experiments.config import SweepConfig, TrainConfig
 from kofn.experiments.sweep_command import parse_vary, sweep_tasks
 from kofn.experiments.sweeps.grid import cell_hash, describe, grid, varied_fields
@@ -35,6 +36,17 @@ def test_the_command_line_makes_a_cell_per_combination():
     assert len({cell_hash(describe(task)) for task in tasks}) == len(tasks) == 2 * 2 * 2 * 2
     assert {task.seed for task in tasks} == {5, 6}
     assert {task.alternation.eta for task in tasks} == {0.5, 1}
+
+
+def test_every_learners_settings_reach_the_cells():
+    learners = {
+        "alternation": AlternatingConfig(eta=0.5),
+        "aware": ObservationAware(n_particles=7),
+        "global_learner": GLearner(tolerance=0.5),
+        "local_learner": LLearner(method="mean_field"),
+    }
+    (cell,) = sweep_tasks(SweepConfig(games=("formation",), seeds=1, **learners))
+    assert {name: getattr(cell, name) for name in learners} == learners
 
 
 def test_values_on_the_command_line_are_read_as_json_or_text():
