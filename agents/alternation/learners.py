@@ -4,6 +4,7 @@ Any callable that maps a `Problem` to an object with a `policy` can be plugged i
 """
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from kofn.agents.global_response.g_learn_plan import make_plan
 from kofn.agents.local_response.l_learn import LLearnResult, check_l_learn, l_learn
 from kofn.agents.local_response.l_learn_config import LLearnConfig
 from kofn.envs.continuous import ContinuousGame
+from kofn.envs.game import TabularGame
 from kofn.envs.line_policies import MlpGlobalPolicy, MlpLocalPolicy
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
@@ -85,8 +87,26 @@ class GLearner(GLearnConfig):
         make_plan(game, k, self)
 
     def __call__(self, problem: Problem) -> GLearnResult:
-        """Greedy policy of the surrogate game of k agents."""
+        """Greedy policy of the surrogate game of k agents.
+
+        Where nothing is drawn, the last response is kept: the fleet meets it again after every refusal of its own.
+        """
+        if isinstance(problem.game, TabularGame) and self.reward_samples is None:
+            known = _exact_response(self, problem.game, problem.k, problem.local_policy.table.tobytes())
+            if known is not None:
+                return known
         return g_learn(problem.game, problem.local_policy, k=problem.k, seed=problem.seed, **asdict(self))
+
+
+@lru_cache(maxsize=1)
+def _exact_response(learner: GLearner, game: TabularGame, k: int, fleet: bytes) -> GLearnResult | None:
+    """G-LEARN's response to the fleet's table, given as bytes; None where it takes samples."""
+    if make_plan(game, k, learner).operator != "exact":
+        return None
+    shape = game.n_local_states, game.n_global_states, game.n_local_actions
+    policy = LocalPolicy(np.frombuffer(fleet).reshape(shape))
+    response = g_learn(game, policy, k=k, **asdict(learner))
+    return response if response.operator == "exact" else None
 
 
 @dataclass(frozen=True, kw_only=True)

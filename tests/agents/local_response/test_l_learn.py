@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from oracle import brute_force
 
-from kofn.agents import LLearner, LLearnResult, Problem, l_learn
+from kofn.agents import LLearner, LLearnResult, Problem, g_learn, l_learn
+from kofn.agents.local_response import fleet_problem, shared_policy
+from kofn.agents.local_response.fleet_problem import FleetProblem
 from kofn.agents.local_response.l_learn_config import METHODS, LLearnConfig, LLearnOptions
 from kofn.agents.local_response.shared_policy import project_rows
 from kofn.envs import FixedStart, GlobalPolicy, LocalPolicy, TabularGame
@@ -430,3 +432,30 @@ def test_learner_that_can_do_it_says_nothing() -> None:
     LLearner(method="ucfh", n_agents=2).check(warehouse(), 30)
     LLearner(method="exhaustive").check(warehouse(n_zones=3), 4)
     LLearner().check(warehouse(), 30)
+
+
+def test_large_chains_are_solved_as_far_as_a_climb_can_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warehouse at k = 10 (5005 states) against residuals of 1e-12: Phi, the gap, and the map tau."""
+    game = warehouse()
+    global_policy = g_learn(game, LocalPolicy.named("uniform", game), k=10).policy
+    rng = np.random.default_rng(0)
+    mixed = LocalPolicy(rng.dirichlet(np.full(3, 0.3), (5, 5)))
+
+    def point() -> Any:
+        problem = FleetProblem(
+            game=game,
+            global_policy=global_policy,
+            start=mixed,
+            n_agents=10,
+            n_samples=0,
+            seed=np.random.SeedSequence(0),
+        )
+        return problem, shared_policy._point(problem, problem.chain(mixed))
+
+    problem, rough = point()
+    assert rough.chain.tolerance == fleet_problem.LARGE_CHAIN_TOLERANCE
+    monkeypatch.setattr(fleet_problem, "LARGE_CHAIN_TOLERANCE", 1e-12)
+    _, exact = point()
+    assert abs(rough.chain.potential - exact.chain.potential) < problem.resolution / 10
+    assert 0 < abs(rough.gap - exact.gap) < shared_policy.SharedCpi().tolerance * game.value_bound / 100
+    assert np.array_equal(rough.target, exact.target)
