@@ -34,8 +34,8 @@ LARGE_CHAIN = 2**12
 """States from which on a digit of the linear systems costs time: they are solved to .."""
 
 LARGE_CHAIN_TOLERANCE, LARGE_CHAIN_ERROR = 1e-6, 1e-6
-""".. this residual, and rises of Phi are believed from this fraction of r~/(1-gamma) on. On the warehouse Phi errs by less
-than a tenth of that, the first-order gap by less than a hundredth of what stops a climb."""
+""".. this residual, and rises of Phi are believed from this fraction of r~/(1-gamma) on. On the warehouse Phi errs by
+less than a tenth of that, the first-order gap by less than a hundredth of what stops a climb."""
 
 CACHED_BYTES = 2**29
 """Kernels kept for policies that share some of their rows."""

@@ -39,7 +39,7 @@ def problem(game: TabularGame, fleet: LocalPolicy, k: int = 2, seed: int = 0, ke
 
 
 def test_a_fleet_met_again_gets_the_same_response(random_game: Games, calls: list[dict[str, Any]]) -> None:
-    """Whatever the seed and the current dispatcher, which G-LEARN does not look at; equal fleets, not the same object."""
+    """Whatever the seed and the current dispatcher, which G-LEARN does not look at; fleets are told by their tables."""
     game = random_game(0)
     fleets = [LocalPolicy(np.full((2, 2, 2), 0.5)) for _ in range(2)]
     first = GLearner()(problem(game, fleets[0]))
