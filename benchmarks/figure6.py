@@ -141,7 +141,7 @@ def draw(runs: list[Run]) -> None:
 
 
 def train_all(sizes: tuple[int, ...], n_seeds: int, cores: int, known: list[Run], *, kept: bool) -> list[Run]:
-    """Known runs and those still to be made, all sizes of one seed after another; each is kept as soon as it is there."""
+    """Known runs and those still to be made, seed by seed; each is kept as soon as it is there."""
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"  # for the processes to come
     runs = list(known)
