@@ -9,7 +9,8 @@ it are run:
    on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it;
 2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or those named by `--tests`;
    with `--whole`, every test but those of packaging, architecture, documentation and README, which belong to one set of
-   versions. Tests that need what is not installed are left out or skipped.
+   versions; the extras that need no PyTorch are installed for it. Tests that need what is not installed are left out or
+   skipped.
 
 What does not install or run is a row that says so. Interpreters that are not there (in pyenv's folder or on the path)
 are left out, with a note on the standard error stream. The exit status is the number of rows that do not end as
@@ -28,6 +29,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SHOWN = ("numpy", "scipy", "numba", "gymnasium", "pettingzoo", "matplotlib", "stable_baselines3", "torchrl")
 TOOLS = ("pytest", "pytest-xdist", "hypothesis")
+EXTRAS = "[federated,cluster,render]"
+WITHOUT_TORCH = ("safetensors", "tensorboard")  # of the extra deep
 INTERFACES = (
     *(f"tests/envs/test_{name}.py" for name in ("conformance", "conformance_copies", "conformance_determinism")),
     *(f"tests/envs/test_{name}.py" for name in ("conformance_wrappers", "parallel", "registration", "simulator")),
@@ -79,7 +82,7 @@ class Row:
 
 
 NEW = {"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}
-OLDEST = {"numpy": "1.26.0", "scipy": "1.12.0", "numba": "0.59.0", "gymnasium": "1.0.0", "pettingzoo": "1.24.3"}
+OLDEST = {"numpy": "1.26.0", "scipy": "1.12.0", "numba": "0.59.0", "gymnasium": "1.1.0", "pettingzoo": "1.24.3"}
 OLD_TOOLS = {"matplotlib": "3.8.0", "tyro": "0.9.1"}
 DEEP = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "torchrl": "0.14.1"}
 ROWS = (
@@ -101,7 +104,7 @@ def interpreter(version: str) -> str | None:
     return next((str(path) for path in found if path.is_file()), None)
 
 
-def run(row: Row, folder: Path, tests: list[str]) -> tuple[dict[str, str], str]:
+def run(row: Row, folder: Path, tests: list[str], whole: bool) -> tuple[dict[str, str], str]:
     """(versions found, "works" or what failed) of one row."""
     python = interpreter(row.python)
     assert python is not None  # as the caller chooses
@@ -111,7 +114,8 @@ def run(row: Row, folder: Path, tests: list[str]) -> tuple[dict[str, str], str]:
         if not (venv / "bin" / "python").exists():
             _call([python, "-m", "venv", str(venv)])
         pip = [str(venv / "bin" / "pip"), "install", "--quiet"]
-        _call([*pip, str(ROOT), *TOOLS, *(f"{name}=={version}" for name, version in row.pins.items())])
+        wanted = [str(ROOT) + EXTRAS, *WITHOUT_TORCH] if whole else [str(ROOT)]
+        _call([*pip, *wanted, *TOOLS, *(f"{name}=={version}" for name, version in row.pins.items())])
         _call([*pip, "--no-deps", "--force-reinstall", str(ROOT)])
     except subprocess.CalledProcessError as error:
         return dict(row.pins), f"does not install: {_last_line(error.stderr)}"
@@ -162,7 +166,7 @@ def main() -> int:
         if interpreter(row.python) is None:
             print(f"row {number}: no Python {row.python} here", file=sys.stderr)
             continue
-        found, result = run(row, folder, list(WHOLE if arguments.whole else arguments.tests))
+        found, result = run(row, folder, list(WHOLE if arguments.whole else arguments.tests), arguments.whole)
         surprises += result.startswith("works") == row.fails
         cells = [found.get(name, found.get(name.replace("_", "-"), "")) for name in SHOWN]
         print("| " + " | ".join([row.python, *cells, result]) + " |", flush=True)

@@ -16,7 +16,11 @@ from kofn.envs import TabularGame
 from kofn.envs.start_law import StartLaw
 from kofn.envs.warehouse_dispatch import game as warehouse
 
-OF_EXTRAS = {"torch": ["agents/deep"], "stable_baselines3": ["agents/deep", "wrappers/test_sb3_vec_env.py"]}
+OF_EXTRAS = {
+    "torch": ["agents/deep"],
+    "stable_baselines3": ["agents/deep", "wrappers/test_sb3_vec_env.py"],
+    "safetensors": ["envs/test_line_policies.py"],
+}
 collect_ignore = [path for name, paths in OF_EXTRAS.items() if importlib.util.find_spec(name) is None for path in paths]
 """Tests that cannot be imported without an extra of kofn."""
 
