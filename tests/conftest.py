@@ -17,7 +17,7 @@ from kofn.envs.start_law import StartLaw
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 OF_EXTRAS = {
-    "torch": ["agents/deep"],
+    "torch": ["agents/deep", "experiments/test_train_continuous.py"],
     "stable_baselines3": ["agents/deep", "wrappers/test_sb3_vec_env.py"],
     "safetensors": ["envs/test_line_policies.py"],
 }

@@ -23,13 +23,14 @@ from typing import Any
 from kofn.envs import GAMES
 from kofn.envs.registration import game_module, registered_game
 from kofn.experiments.integrations.requirements import not_installed
-from kofn.experiments.integrations.torchrl import to_torchrl
 from kofn.wrappers.factory import make_parallel
 
 try:
     from benchmarl.environments.common import Task, TaskClass
 except ImportError:
     raise not_installed("benchmarl") from None
+
+from kofn.experiments.integrations.torchrl import to_torchrl
 
 
 class KofnClass(TaskClass):  # type: ignore[misc]  # BenchMARL has no types

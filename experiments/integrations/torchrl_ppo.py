@@ -16,11 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from pettingzoo import ParallelEnv
-from tensordict import TensorDict
-from tensordict.nn import TensorDictModule, TensorDictSequential
-from torch import nn
 
 from kofn.envs.arrays import integer, positive
 from kofn.envs.observations import Observation
@@ -28,6 +24,10 @@ from kofn.experiments.integrations.requirements import not_installed
 from kofn.experiments.integrations.torchrl import group_map, to_torchrl
 
 try:
+    import torch
+    from tensordict import TensorDict
+    from tensordict.nn import TensorDictModule, TensorDictSequential
+    from torch import nn
     from torchrl.envs.utils import ExplorationType, set_exploration_type
     from torchrl.modules import MultiAgentMLP, ProbabilisticActor
     from torchrl.objectives import ClipPPOLoss

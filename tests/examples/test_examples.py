@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 NEEDS = {
+    "dqn_and_ppo": ("stable_baselines3",),
     "baselines": ("stable_baselines3", "torchrl"),
     "train_sb3": ("stable_baselines3",),
     "train_torchrl": ("torchrl",),

@@ -106,6 +106,7 @@ def test_the_same_seed_gives_the_same_episodes() -> None:
 
 
 def test_stable_baselines3_can_play_it() -> None:
+    pytest.importorskip("stable_baselines3")
     env = sb3_vec_env(ContinuousGlobalVector(two_sides(), 5, n_agents=3, max_cycles=2), reward_scale=10.0)
     env.seed(0)
     env.reset()
