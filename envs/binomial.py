@@ -1,18 +1,25 @@
 r"""Compiled binomial counts, exact at 10^12 agents.
 
-Binomial(n, p), p <= 1/2 (else its mirror image). Below n p = 10 by inversion, term after term. From there on by
-transformed rejection with squeeze (Hoermann 1993, BTRS): with U uniform on (-1/2, 1/2), V on (0, 1] and
+Binomial(n, p), p <= 1/2 (else its mirror image), with mean m, deviation s and d = 1 - 2p. Below m = 5 by inversion,
+term after term. From there on by rejection from a normal variable Z (`kofn.envs.ziggurat`), bent to the right skewness
+as Cornish and Fisher do:
 
-    b = 1.15 + 2.53 s,  a = -0.0873 + 0.0248 b + 0.01 p,  alpha = (2.83 + 5.1/b) s,  s = sqrt(n p q),  e = 1/2 - |U|,
+    k = floor(m + s Z + d (Z^2 - 1)/6 + 1/2)      where that increases in Z, s + d Z/3 > 0.
 
-k = floor((2 a / e + b) U + n p + 1/2) is accepted if V alpha / (a/e^2 + b) <= f(k) / f(m), m the mode; at once if
-e >= 0.07 and V <= 0.92 - 4.2/b. The densities' ratio is found from log-factorials of small n. For large n the bounds
-around the normal density by Kachitvichyanukul and Schmeiser (1988, BTPE) are tried first; if they do not decide, the
-densities are found as saddle points (Loader 2000):
+With q(k) = Phi(z_{k+1/2}) - Phi(z_{k-1/2}), z_y the point that is sent to y, and f(k) the law wanted,
 
-    log f(k) = d(n) - d(k) - d(n-k) - D(k, n p) - D(n-k, n q) - log(2 pi k (n-k) / n) / 2
+    1 - (0.05 + Z^4/24) / s^2  <=  f(k) / q(k)  <=  1 + 0.08 / s^2,
 
-where D(x, y) = x log(x/y) + y - x without cancellation, and d is the error of Stirling's formula. A logarithm of a
+so k is accepted if V (1 + 0.08/s^2) <= f(k)/q(k), V uniform on [0, 1), and the bound on the left spares nearly all of
+these ratios. The bent normal's exponent is the smaller one: at x = k - m it has second derivative
+1/(s^2 (1 + 2 d x/(3 s^2))^{3/2}), the binomial's is 1/(s^2 (1 + d x/s^2 - x^2/(n s^2))), and (1 + 2 y/3)^{3/2} is at
+least 1 + y by Bernoulli's inequality. The constants are measured, and tested: s^2 (f/q - 1) tends to 1/16 at most.
+
+The ratio is found where it is needed from error functions and saddle points (Loader 2000):
+
+    log f(k) = e(n) - e(k) - e(n-k) - D(k, n p) - D(n-k, n q) - log(2 pi k (n-k) / n) / 2
+
+where D(x, y) = x log(x/y) + y - x without cancellation, and e is the error of Stirling's formula. A logarithm of a
 factorial of 10^12 is never formed: its rounding error, 0.004, would be the acceptance probability's. Here that is below
 10^-9.
 
@@ -23,14 +30,17 @@ import math
 
 import numpy as np
 
-from kofn.envs.compiled import compiled
-from kofn.envs.xoshiro import Words, uniform
+from kofn.envs.compiled import compiled, compiled_inner
+from kofn.envs.xoshiro import Words, next_word, uniform
+from kofn.envs.ziggurat import careful_normal, quick_normal
 
-INVERSION_MEAN = 10.0
+_11 = np.uint64(11)
+
+LEAST_MEAN = 5.0
 """Below this mean a count is drawn term after term."""
 
-LOG_FACTORIALS = np.cumsum(np.log(np.maximum(np.arange(2048.0), 1)))
-"""log k! of small k, by sums: errors below 10^-11."""
+MOST, LEAST, BEND = 0.08, 0.05, 1 / 24
+"""The constants of the bounds."""
 
 STIRLING_ERRORS = np.array(
     [math.lgamma(k + 1) - ((k + 0.5) * math.log(k) - k + 0.5 * math.log(2 * math.pi)) if k else 0.0 for k in range(16)]
@@ -40,7 +50,7 @@ STIRLING_ERRORS = np.array(
 
 @compiled
 def _stirling_error(k: float) -> float:
-    """delta(k) = log k! - log(sqrt(2 pi k) (k/e)^k)."""
+    """e(k) = log k! - log(sqrt(2 pi k) (k/e)^k)."""
     if k < 16:
         return float(STIRLING_ERRORS[int(k)])
     square = 1.0 / (k * k)
@@ -76,22 +86,24 @@ def binomial_log_density(k: int, n: int, p: float) -> float:
 
 
 @compiled
-def _accepts(height: float, k: int, n: int, p: float) -> bool:
-    """Whether height <= log f(k)/f(mode) of Binomial(n, p)."""
-    mode = math.floor((n + 1) * p)
-    if n < len(LOG_FACTORIALS):
-        ways = LOG_FACTORIALS[mode] + LOG_FACTORIALS[n - mode] - LOG_FACTORIALS[k] - LOG_FACTORIALS[n - k]
-        return bool(height <= ways + (k - mode) * math.log(p / (1 - p)))
-    distance, variance = abs(float(k - mode)), n * p * (1 - p)
-    if 20 < distance < variance / 2 - 1:
-        normal = -distance * distance / (2 * variance)
-        off = distance / variance * ((distance * (distance / 3 + 0.625) + 1 / 6) / variance + 0.5)
-        if abs(height - normal) > off:
-            return height < normal
-    return height <= binomial_log_density(k, n, p) - binomial_log_density(mode, n, p)
+def _sent_to(y: float, spread: float, skew: float) -> float:
+    """The z with spread z + skew (z^2 - 1)/6 = y, on the increasing branch; its end if there is none."""
+    bent = y + skew / 6
+    square = spread * spread + bent * (2 / 3) * skew
+    return 2 * bent / (spread + math.sqrt(square)) if square > 0 else -3 * spread / skew
 
 
 @compiled
+def proposal_density(k: int, n: int, p: float) -> float:
+    """q(k) of Binomial(n, p), p <= 1/2."""
+    spread, skew, from_mean = math.sqrt(n * p * (1 - p)), 1 - 2 * p, k - n * p
+    low, high = _sent_to(from_mean - 0.5, spread, skew), _sent_to(from_mean + 0.5, spread, skew)
+    if low + high > 0:  # the smaller tail loses no digits
+        low, high = -high, -low
+    return 0.5 * (math.erfc(-high / math.sqrt(2.0)) - math.erfc(-low / math.sqrt(2.0)))
+
+
+@compiled_inner
 def _binomial_by_inversion(state: Words, n: int, p: float) -> int:
     """Term after term, for small n p; a number beyond ten deviations is rounding, and drawn anew."""
     first, odds = math.exp(n * math.log1p(-p)), p / (1 - p)
@@ -107,31 +119,56 @@ def _binomial_by_inversion(state: Words, n: int, p: float) -> int:
 
 
 @compiled
-def _binomial_by_rejection(state: Words, n: int, p: float) -> int:
-    """Transformed rejection with squeeze, for n p >= 10 and p <= 1/2."""
-    mean = n * p
-    spread = math.sqrt(mean * (1 - p))
-    b = 1.15 + 2.53 * spread
-    a, inverse, c = -0.0873 + 0.0248 * b + 0.01 * p, 1 / b, mean + 0.5
-    while True:
-        u, v = uniform(state) - 0.5, 1 - uniform(state)
-        edge = 0.5 - abs(u)
-        k = np.floor((2 * a / edge + b) * u + c)
-        if edge >= 0.07 and v <= 0.92 - 4.2 * inverse:
-            return int(k)
-        if 0 <= k <= n:
-            height = v * ((2.83 + 5.1 * inverse) * spread) / (a / (edge * edge) + b)
-            if _accepts(math.log(height), int(k), n, p):
-                return int(k)
+def _bent_normal(z: float, mean: float, spread: float, skew: float) -> float:
+    """The count that z is sent to, a whole number."""
+    return float(np.floor(mean + 0.5 + (spread * z + skew / 6 * (z * z - 1))))
+
+
+@compiled_inner
+def quick_binomial(normal_word: np.uint64, height_word: np.uint64, n: int, p: float) -> int:
+    """Binomial(n, p) from two random words, or -1 where it takes `careful_binomial` to say what they stand for."""
+    q = min(p, 1 - p)
+    mean, skew = n * q, 1 - 2 * q
+    variance = mean * (1 - q)
+    z, decided = quick_normal(normal_word)
+    k = np.int64(_bent_normal(z, mean, math.sqrt(variance), skew))
+    height, square = (height_word >> _11) * 2.0**-53 * (variance + MOST), z * z
+    if decided and mean >= LEAST_MEAN and height <= variance - LEAST - BEND * square * square and 0 <= k <= n:
+        return k + np.int64(p > 0.5) * (n - 2 * k)  # no jump: the processor could not foresee it
+    return -1
+
+
+@compiled_inner
+def careful_binomial(state: Words, normal_word: np.uint64, height_word: np.uint64, n: int, p: float) -> int:
+    """Binomial(n, p), beginning with two words that `quick_binomial` left open."""
+    if n <= 0 or p <= 0 or p >= 1:
+        return n if p >= 1 else 0
+    q = min(p, 1 - p)
+    if n * q < LEAST_MEAN:
+        rare = _binomial_by_inversion(state, n, q)
+    else:
+        rare = _binomial_by_rejection(state, normal_word, height_word, n, q)
+    return rare if p <= 0.5 else n - rare
 
 
 @compiled
 def binomial(state: Words, n: int, p: float) -> int:
     """Binomial(n, p)."""
-    if n <= 0 or p <= 0:
-        return 0
-    if p >= 1:
-        return n
-    q = min(p, 1 - p)
-    rare = _binomial_by_inversion(state, n, q) if n * q < INVERSION_MEAN else _binomial_by_rejection(state, n, q)
-    return rare if p <= 0.5 else n - rare
+    normal_word, height_word = next_word(state), next_word(state)
+    drawn = quick_binomial(normal_word, height_word, n, p)
+    return drawn if drawn >= 0 else careful_binomial(state, normal_word, height_word, n, p)
+
+
+@compiled_inner
+def _binomial_by_rejection(state: Words, normal_word: np.uint64, height_word: np.uint64, n: int, p: float) -> int:
+    """Rejection from a bent normal variable, for n p >= 5 and p <= 1/2; the first proposal's words are given."""
+    mean, skew = n * p, 1 - 2 * p
+    variance = mean * (1 - p)
+    spread = math.sqrt(variance)
+    while True:
+        z = careful_normal(state, normal_word)
+        k, height = _bent_normal(z, mean, spread, skew), (height_word >> _11) * 2.0**-53 * (1 + MOST / variance)
+        possible = 0 <= k <= n and spread + skew / 3 * z > 0
+        if possible and height * proposal_density(int(k), n, p) <= math.exp(binomial_log_density(int(k), n, p)):
+            return int(k)
+        normal_word, height_word = next_word(state), next_word(state)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from numba import config, njit
+from numba.core.options import DefaultOptions
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
@@ -22,6 +23,16 @@ Returned = TypeVar("Returned")
 def compiled(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
     """`function` as machine code, compiled when it is first called; x / 0 is inf or nan there, as in numpy."""
     return _compile(function, nogil=True)
+
+
+def compiled_inner(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+    """As `compiled`, for functions that compiled ones call often and that make no array and return none.
+
+    Whoever calls them holds the arrays, so they count no references, which takes longer than a short function itself.
+    The switch is numba's own and has no public name: where it is missing they count them.
+    """
+    switch = {"_nrt": False} if hasattr(DefaultOptions, "_nrt") else {}
+    return _compile(function, nogil=True, **switch)
 
 
 def compiled_for_threads(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:

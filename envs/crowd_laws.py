@@ -9,20 +9,21 @@ from kofn.envs.inversion import cumulative_thresholds, integer_thresholds
 MAX_TABLES = 2**14
 """Laws up to which each gets a guide of 256 bytes (`agent_kernel`), and 16 times fewer a table of 16 KB."""
 
-Laws = tuple[FloatArray, IntArray, npt.NDArray[np.uint64], tuple[int, int, int, int]]
-"""`crowd_kernel.Law`."""
+Laws = tuple[FloatArray, npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
+"""`spreading.Law`."""
 
 
 def laws_of(probabilities: FloatArray, *, with_blocks: bool = True) -> Laws:
     """Laws [row, outcome] for loops over crowds; tables of blocks pay where laws are followed again and again."""
     from kofn.envs import loops  # noqa: PLC0415  # loads numba
 
-    conditional = np.empty(probabilities.shape)
-    thresholds = np.empty((len(probabilities), probabilities.shape[1] - 1), dtype=np.int64)
-    loops.prepare_laws(np.ascontiguousarray(probabilities, dtype=np.float64), conditional, thresholds)
-    few = with_blocks and 16 * len(probabilities) <= MAX_TABLES
-    blocks = loops.blocks_of(probabilities) if few else loops.no_blocks()
-    return conditional, thresholds, blocks, loops.block_sizes(probabilities.shape[1])
+    n_rows, n_outcomes = probabilities.shape
+    few = with_blocks and 16 * n_rows <= MAX_TABLES
+    blocks = loops.blocks_of(probabilities) if few else np.empty((n_rows, 0), dtype=np.uint64)
+    conditional, table = np.empty((n_rows, n_outcomes)), np.empty((n_rows, n_outcomes - 1 + blocks.shape[1]), np.uint64)
+    loops.prepare_laws(np.ascontiguousarray(probabilities, dtype=np.float64), conditional, table)
+    table[:, n_outcomes - 1 :] = blocks
+    return conditional, table, loops.ways_of(n_outcomes if few else 1)
 
 
 def guided_thresholds(probabilities: FloatArray) -> tuple[IntArray, npt.NDArray[np.uint8]]:
@@ -39,11 +40,11 @@ class LastLaws:
     """The laws that a policy's table stands for, kept until another table comes: most steps follow the same one."""
 
     def __init__(self) -> None:
-        self._last: tuple[FloatArray, Laws] | None = None
+        self._last: tuple[object, Laws] | None = None
 
-    def of(self, choices: FloatArray) -> Laws:
-        """Laws of actions [row, s_l, a_l], rows (row, s_l)."""
-        last = self._last
-        if last is None or not np.array_equal(last[0], choices):
-            last = self._last = choices.copy(), laws_of(choices.reshape(-1, choices.shape[2]))
+    def of(self, table: FloatArray) -> Laws:
+        """Laws of actions [.., a_l], rows (..)."""
+        name, last = (table.shape, table.dtype, table.tobytes()), self._last
+        if last is None or last[0] != name:
+            last = self._last = name, laws_of(table.reshape(-1, table.shape[-1]))
         return last[1]

@@ -14,25 +14,26 @@ takes from the generator of moves.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.crowd_laws import LastLaws, Laws, guided_thresholds, laws_of
+from kofn.envs.crowd_laws import guided_thresholds
+from kofn.envs.crowd_steps import CrowdSteps
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.reward_law import RewardLaw
 
 BLOCK = 1 << 18
 """Agents of a crowd drawn at once where every agent is drawn, bounding memory."""
 
-STEP_WORK = 4
-"""What it takes to draw who takes an action and where they go, beside one of the numbers `side_by_side` counts."""
-
 Outcome = tuple[FloatArray, IntArray]
 """Rewards paid, and next states (or counts)."""
+
+Outcomes = tuple[FloatArray, IntArray, FloatArray, IntArray]
+"""r_g, s_g', sum of r_l [population], and next counts [population, s_l]."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,25 @@ class Draws:
 
     moves: np.random.Generator
     rewards: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Crowds:
+    """Populations before a step.
+
+    Attributes:
+        draws: of global agents.
+        s_g: global states, int64 [population].
+        counts: local agents by state, int64 [population, s_l].
+        follow: whether all local agents follow one policy, or those of each population laws of their own.
+        late: whether local agents move with the new global state.
+    """
+
+    draws: Draws
+    s_g: IntArray
+    counts: IntArray
+    follow: bool
+    late: bool
 
 
 class Dynamics(Protocol):
@@ -66,20 +86,14 @@ class Dynamics(Protocol):
         ValueError for a state or action out of range.
         """
 
-    def step_crowd(
-        self,
-        draws: Draws,
-        counts: IntArray,
-        s_g: IntArray,
-        choices: FloatArray,
-        *,
-        seen: IntArray,
-        rows: IntArray | None = None,
-    ) -> Outcome:
-        """(sum of r_l [n_populations], next counts [n_populations, s_l]) of crowds that follow `choices`.
+    def step_crowds(self, draws: Draws, crowds: Crowds, a_g: IntArray, choices: FloatArray) -> Outcomes:
+        """One step of whole populations whose local agents follow `choices`; ValueError for what is out of range.
 
-        These are laws of actions for each local state, float [row, s_l, a_l]; population b follows row rows[b], by
-        default its own.
+        Args:
+            draws: of local agents.
+            crowds: see there.
+            a_g: [population].
+            choices: laws of actions, float [s_l, s_g, a_l] (`crowds.follow`) or [population, s_l, a_l].
         """
 
 
@@ -110,19 +124,18 @@ class TabularDynamics:
         return thresholds.reshape(self.global_reward.size, -1)
 
     @cached_property
-    def _crowd_moves(self) -> Laws:
-        """Laws of s_l', rows (s_l, s_g, a_l)."""
-        return laws_of(self.local_transition.reshape(self.local_reward.size, -1))
+    def _crowds(self) -> CrowdSteps:
+        return CrowdSteps(
+            global_transition=self.global_transition,
+            local_transition=self.local_transition,
+            global_reward=self.global_reward,
+            local_reward=self.local_reward,
+        )
 
     @cached_property
     def _agent_moves(self) -> tuple[IntArray, npt.NDArray[np.uint8]]:
-        """Thresholds and guides of the same laws, flat."""
+        """Thresholds and guides of the laws of s_l', flat."""
         return guided_thresholds(self.local_transition.reshape(self.local_reward.size, -1))
-
-    @cached_property
-    def _choices(self) -> LastLaws:
-        """Laws of actions, rows (row of the policy, s_l)."""
-        return LastLaws()
 
     @cached_property
     def _local_payments(self) -> FloatArray:
@@ -190,38 +203,15 @@ class TabularDynamics:
             f"{[int(i) for i in index]} is in state {s_l[index]} and acts {a_l[index]}"
         )
 
-    def step_crowd(
-        self,
-        draws: Draws,
-        counts: IntArray,
-        s_g: IntArray,
-        choices: FloatArray,
-        *,
-        seen: IntArray,
-        rows: IntArray | None = None,
-    ) -> Outcome:
+    def step_crowds(self, draws: Draws, crowds: Crowds, a_g: IntArray, choices: FloatArray) -> Outcomes:
         """See `Dynamics`."""
-        from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
-        n_states, n_global, n_actions = self._sizes
-        n_rows = len(counts) if rows is None else len(choices)
-        if choices.shape != (n_rows, n_states, n_actions) or counts.shape[1] != n_states:
-            raise ValueError(
-                f"choices must have shape [n_populations, s_l, a_l] = {[n_rows, n_states, n_actions]}; "
-                f"got {list(choices.shape)}"
-            )
-        shape = len(counts), n_states
-        actions, moved = np.zeros((*shape, n_actions), dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        names = np.empty((3, len(s_g)), dtype=np.int64)
-        names[0], names[1], names[2] = s_g, seen, np.arange(len(counts)) if rows is None else rows
-        laws = laws_of(choices.reshape(-1, n_actions), with_blocks=False) if rows is None else self._choices.of(choices)
-        rewards = self._local_payments.reshape(n_states, n_global, n_actions)
-        given = np.ascontiguousarray(counts, dtype=np.int64), names, laws, self._crowd_moves, rewards
-        step = partial(loops.step_crowds, loops.new_key(draws.moves))
-        ranges = [(part.start, part.stop) for part in loops.parts(len(counts))]
-        steps = [partial(step, part, *given, (actions.reshape(-1, n_actions), moved)) for part in ranges]
-        totals = np.concatenate(loops.side_by_side(steps, actions.size * STEP_WORK))
-        return totals if self.local_reward_law is None else self._draw_payments(draws, actions, s_g), moved
+        rngs, ways = (crowds.draws.moves, draws.moves), (crowds.follow, crowds.late)
+        paid, moved, totals, counts, acting = self._crowds.step(rngs, crowds.s_g, a_g, crowds.counts, choices, ways)
+        if self.global_reward_law is not None:
+            paid = self.global_reward_law.sample(crowds.draws.rewards, crowds.s_g, a_g)
+        if self.local_reward_law is not None:
+            totals = self._draw_payments(draws, acting.reshape(len(counts), counts.shape[1], -1), crowds.s_g)
+        return paid, moved, totals, counts
 
     def _draw_payments(self, draws: Draws, actions: IntArray, s_g: IntArray) -> FloatArray:
         """Sums of stochastic r_l over the agents counted in `actions` [n_populations, s_l, a_l]."""
@@ -270,27 +260,21 @@ class SampledDynamics:
             sums[...] = paid.sum(axis=-1)
         return paid, self.sample_local(draws.moves, s_l, seen, a_l)
 
-    def step_crowd(
-        self,
-        draws: Draws,
-        counts: IntArray,
-        s_g: IntArray,
-        choices: FloatArray,
-        *,
-        seen: IntArray,
-        rows: IntArray | None = None,
-    ) -> Outcome:
+    def step_crowds(self, draws: Draws, crowds: Crowds, a_g: IntArray, choices: FloatArray) -> Outcomes:
         """See `Dynamics`; every agent is drawn, `BLOCK` at a time."""
+        s_g, counts = crowds.s_g, crowds.counts
+        paid_global, moved_global = self.step_global(crowds.draws, s_g, a_g)
+        seen = moved_global if crowds.late else s_g
         n_cells, n_states = counts.size, counts.shape[1]
         ends = counts.ravel().cumsum()
-        thresholds = cumulative_thresholds(choices)
+        thresholds = cumulative_thresholds(choices.swapaxes(0, 1) if crowds.follow else choices)
         totals, moved = np.zeros(len(counts)), np.zeros(n_cells, dtype=np.int64)
         for first in range(0, int(ends[-1]), BLOCK):
             agents = np.arange(first, min(first + BLOCK, int(ends[-1])))
             population, s_l = np.divmod(np.searchsorted(ends, agents, side="right"), n_states)
-            follows = population if rows is None else rows[population]
+            follows = s_g[population] if crowds.follow else population
             a_l = sample_rows(draws.moves.random(len(agents)), thresholds[follows, s_l])
             paid, next_states = self.step_local(draws, s_l, s_g[population], a_l, seen=seen[population])
             totals += np.bincount(population, paid, len(counts))
             moved += np.bincount(population * n_states + next_states, minlength=n_cells)
-        return totals, moved.reshape(counts.shape)
+        return paid_global, moved_global, totals, moved.reshape(counts.shape)

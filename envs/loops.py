@@ -5,18 +5,18 @@ Loading this module loads numba, which takes a while: it is imported when the fi
 """
 
 from kofn.envs.agent_kernel import UNSURE, guides_of, pick_rows, step_agents
-from kofn.envs.block_tables import block_sizes, blocks_of, no_blocks
+from kofn.envs.block_tables import block_sizes, blocks_of, ways_of
 from kofn.envs.crowd_kernel import prepare_laws, sample_crowds, spread_cells, step_crowds
-from kofn.envs.side_by_side import parts, side_by_side
+from kofn.envs.side_by_side import WORTH_THREADS, parts, side_by_side
 from kofn.envs.xoshiro import new_key
 
 __all__ = [
     "UNSURE",
+    "WORTH_THREADS",
     "block_sizes",
     "blocks_of",
     "guides_of",
     "new_key",
-    "no_blocks",
     "parts",
     "pick_rows",
     "prepare_laws",
@@ -25,4 +25,5 @@ __all__ = [
     "spread_cells",
     "step_agents",
     "step_crowds",
+    "ways_of",
 ]

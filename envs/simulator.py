@@ -20,7 +20,7 @@ import numpy as np
 
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
-from kofn.envs.dynamics import Draws
+from kofn.envs.dynamics import Crowds, Draws
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
 from kofn.envs.population import MAX_AGENTS, conditional_probabilities, count_states, sample_multinomial
@@ -182,9 +182,11 @@ class LumpedSimulator(_Simulator):
         Args:
             global_actions: int64 [n_populations].
             local_policy: pi_l, float [s_l, s_g, a_l], rows sum to 1.
+
+        Raises:
+            TypeError, ValueError: actions that are no integers in range, or another shape.
         """
-        laws = local_policy.swapaxes(0, 1)
-        return self._step_crowds(global_actions, laws, self.global_states)
+        return self._step_crowds(global_actions, local_policy, follow=True)
 
     def step_choices(self, global_actions: IntArray, choices: FloatArray) -> Payment:
         """Pay and move once, every local agent acting by the law of its population and state.
@@ -192,13 +194,14 @@ class LumpedSimulator(_Simulator):
         Args:
             global_actions: int64 [n_populations].
             choices: float [n_populations, s_l, a_l]; rows of empty states are not read.
-        """
-        return self._step_crowds(global_actions, choices, None)
 
-    def _step_crowds(self, global_actions: IntArray, choices: FloatArray, rows: IntArray | None) -> Payment:
-        """Population b acts by choices[rows[b]], by default its own."""
-        global_reward, old, seen = self._step_global(global_actions)
-        totals, self.counts = self.dynamics.step_crowd(
-            self._local_draws, self.counts, old, choices, seen=seen, rows=rows
-        )
+        Raises:
+            TypeError, ValueError: actions that are no integers in range, or another shape.
+        """
+        return self._step_crowds(global_actions, choices, follow=False)
+
+    def _step_crowds(self, global_actions: IntArray, choices: FloatArray, *, follow: bool) -> Payment:
+        crowds = Crowds(self._global_draws, self.global_states, self.counts, follow, self.local_timing == "code")
+        stepped = self.dynamics.step_crowds(self._local_draws, crowds, global_actions, choices)
+        global_reward, self.global_states, totals, self.counts = stepped
         return Payment(global_reward, totals / max(self.n_agents, 1))

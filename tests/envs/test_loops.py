@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from kofn.envs import IndividualSimulator, LumpedSimulator, Streams, TabularGame, binomial, loops
+from kofn.envs import IndividualSimulator, LumpedSimulator, Streams, TabularGame, binomial, loops, ziggurat
 from kofn.envs.agent_kernel import UNSURE
-from kofn.envs.crowd_kernel import BLOCKWISE, EACH, FEW
+from kofn.envs.arrays import FloatArray
 from kofn.envs.inversion import cumulative_thresholds, integer_thresholds
 from kofn.envs.population import (
     conditional_probabilities,
@@ -24,6 +23,7 @@ from kofn.envs.population import (
     sample_without_replacement,
 )
 from kofn.envs.recycling import Recycler
+from kofn.envs.spreading import BLOCKWISE, EACH, FEW
 from kofn.envs.xoshiro import advance, integer_below, mixed_word, next_word, start_stream
 
 AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]
@@ -82,16 +82,24 @@ def test_keys_are_256_random_bits(kind: Any) -> None:
 
 @pytest.mark.parametrize(
     ("n", "p"),
-    [(5, 0.3), (60, 0.1), (10**6, 3e-6), (60, 0.9), (40, 0.5), (150, 0.2), (2000, 0.7), (2048, 0.4), (10**5, 0.02)],
+    [(5, 0.3), (60, 0.07), (10**6, 3e-6), (60, 0.9), (10, 0.5), (40, 0.5), (150, 0.2), (2000, 0.7), (10**5, 0.02)],
 )
 def test_binomial_counts_have_the_exact_law(n: int, p: float, assert_law: AssertLaw) -> None:
-    """Both methods, both sides of 1/2, log-factorials from the table and saddle points."""
+    """Both methods, both sides of 1/2."""
     state = stream(2)
     drawn = np.array([binomial.binomial(state, n, p) for _ in range(20_000)])
     low, high = drawn.min(), drawn.max()
     law = stats.binom.pmf(np.arange(low, high + 1), n, p)
     outside = np.array([stats.binom.cdf(low - 1, n, p), stats.binom.sf(high, n, p)])
     assert_law([0, *np.bincount(drawn - low), 0], [outside[0], *law, outside[1]])
+
+
+def test_binomial_counts_of_a_trillion_are_normal(assert_law: AssertLaw) -> None:
+    """In hundredths; the skewness, (1-2p)/s = 1.5e-6, is beyond what 50,000 draws could tell."""
+    n, p, state = 10**12, 0.2, stream(26)
+    drawn = np.array([binomial.binomial(state, n, p) for _ in range(50_000)])
+    ranks = stats.norm.cdf((drawn - n * p) / math.sqrt(n * p * (1 - p)))
+    assert_law(np.bincount((ranks * 100).astype(int), minlength=100), np.full(100, 0.01))
 
 
 @pytest.mark.parametrize(("n", "p"), [(7, 0.4), (300, 0.01), (10**4, 0.3)])
@@ -114,20 +122,100 @@ def test_log_densities_of_a_trillion_agents_have_the_right_ratios() -> None:
         assert found == pytest.approx(exact, abs=500 * step * 2.0**-53 * 10 + 1e-8)
 
 
-@pytest.mark.parametrize(("n", "p"), list(product([21, 40, 200, 10**4, 10**7], [0.5, 0.3, 0.05])))
-def test_rejection_is_sound(n: int, p: float) -> None:
-    """The hat lies above the law for every U, and what is accepted at once lies below it."""
-    if n * p < binomial.INVERSION_MEAN:
-        pytest.skip("drawn by inversion")
-    spread = math.sqrt(n * p * (1 - p))
-    b = 1.15 + 2.53 * spread
-    a, alpha = -0.0873 + 0.0248 * b + 0.01 * p, (2.83 + 5.1 / b) * spread
-    u = np.linspace(-0.5, 0.5, 200_001)[1:-1]
-    edge = 0.5 - np.abs(u)
-    k = np.floor((2 * a / edge + b) * u + n * p + 0.5)
-    ratio = stats.binom.pmf(k, n, p) / stats.binom.pmf(math.floor((n + 1) * p), n, p) * (a / edge**2 + b) / alpha
-    assert ratio.max() <= 1 + 1e-9
-    assert ratio[edge >= 0.07].min() >= 0.92 - 4.2 / b
+def sent_to(y: FloatArray, n: int, p: float) -> FloatArray:
+    """The normal numbers z that Cornish and Fisher send to y, by bisection on the branch that increases."""
+    mean, spread, skew = n * p, math.sqrt(n * p * (1 - p)), 1 - 2 * p
+    low, high = np.full(y.shape, -3 * spread / max(skew, 1e-300)), np.full(y.shape, 1e4)
+    low = np.maximum(low, -1e4)
+    for _ in range(100):
+        middle = (low + high) / 2
+        below = mean + spread * middle + skew * (middle**2 - 1) / 6 < y
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return low
+
+
+MEANS = [binomial.LEAST_MEAN, 5.4, 6, 7, 8.3, 10, 12, 15, 20, 33, 50, 100, 400]
+
+
+@pytest.mark.parametrize("p", [1e-6, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.49, 0.5])
+def test_rejection_is_sound(p: float) -> None:
+    """The hat lies above the law at every count, and what is accepted at once lies below it, for every Z of the count.
+
+    The proposals' law is found here by bisection and from tails by scipy.
+    """
+    for mean in MEANS:
+        n = math.ceil(mean / p)
+        variance = n * p * (1 - p)
+        k = np.arange(min(n, int(n * p + 30 * math.sqrt(variance))) + 1)
+        low, high = sent_to(k - 0.5, n, p), sent_to(k + 0.5, n, p)
+        logs = np.where(high < -low, stats.norm.logcdf([high, low]), stats.norm.logsf([low, high]))
+        log_proposed = logs[0] + np.log(-np.expm1(logs[1] - logs[0]))
+        exact = np.array([binomial.binomial_log_density(i, n, p) for i in k.tolist()])
+        ratio = np.exp(exact - log_proposed)
+        assert ratio.max() <= 1 + binomial.MOST / variance
+        nearest = np.where(low * high < 0, 0.0, np.minimum(abs(low), abs(high)))
+        assert (ratio >= 1 - (binomial.LEAST + binomial.BEND * nearest**4) / variance).all()
+        found = np.array([binomial.proposal_density(i, n, p) for i in k.tolist()])
+        seen = log_proposed > -300  # further out there is nothing but zeros
+        # Differences of error functions: some ulps of the larger one, which is `spread` times as large.
+        np.testing.assert_allclose(np.log(found[seen]), log_proposed[seen], rtol=0, atol=1e-12 * math.sqrt(variance))
+
+
+@pytest.mark.parametrize(("n", "p"), [(12, 0.45), (300, 0.03), (10**4, 0.7), (10**12, 0.2)])
+def test_quick_counts_are_those_of_the_careful_way(n: int, p: float) -> None:
+    """Whatever two words stand for at once, they also stand for when every ratio is found; most do."""
+    words = np.random.default_rng(20).integers(0, 2**64, (2, 3000), dtype=np.uint64)
+    quick = [binomial.quick_binomial(a, b, n, p) for a, b in words.T]
+    state = stream(21)
+    careful = [binomial.careful_binomial(state.copy(), a, b, n, p) for a, b in words.T]
+    decided = np.array(quick) >= 0
+    assert decided.mean() > 0.85
+    assert (np.array(quick)[decided] == np.array(careful)[decided]).all()
+
+
+# Normal numbers.
+
+
+def normal_cells() -> FloatArray:
+    """Edges of cells: of every layer of the ziggurat, and beyond its last."""
+    return np.unique(np.concatenate([-ziggurat.WIDTHS[1:], ziggurat.WIDTHS[1:], [-np.inf, np.inf, -4.0, 4.0]]))
+
+
+def test_normal_numbers_have_their_law(assert_law: AssertLaw) -> None:
+    """Between neighbouring layers' edges: what one decides at once, and what the curve cuts from the other."""
+    rng, state = np.random.default_rng(22), stream(23)
+    words = rng.integers(0, 2**64, 200_000, dtype=np.uint64)
+    drawn = np.array([ziggurat.careful_normal(state, word) for word in words])
+    edges = normal_cells()
+    assert_law(np.histogram(drawn, edges)[0], np.diff(stats.norm.cdf(edges)))
+    quick = [ziggurat.quick_normal(word) for word in words[:5000]]
+    assert all(x == y for (x, decided), y in zip(quick, drawn, strict=False) if decided)
+    assert 0.98 < np.mean([decided for _, decided in quick]) < 1
+
+
+@pytest.mark.parametrize("layer", [0, 1, 100, 255])
+def test_every_layer_has_its_share_of_the_curve(layer: int, assert_law: AssertLaw) -> None:
+    """Points of one layer, kept where they lie under the curve: by x, in proportion to the curve's height there.
+
+    Where a point is thrown away the next one may be of any layer, so that only first points are counted: those
+    that the curve keeps, by the same word and the same heights.
+    """
+    rng, kept = np.random.default_rng(24 + layer), []
+    words = (rng.integers(0, 2**56, 40_000, dtype=np.uint64) << np.uint64(8)) | np.uint64(layer)
+    state = stream(25)
+    for word in words:
+        x = ziggurat.careful_normal(state, word)
+        first, decided = ziggurat.quick_normal(word)
+        if decided or x == first or (layer == 0 and abs(x) > ziggurat.TAIL):
+            kept.append(abs(x))
+    inner = ziggurat.WIDTHS[layer + 1]
+    outer = 6.0 if layer == 0 else ziggurat.WIDTHS[layer]
+    edges = np.concatenate([[0.0], np.linspace(inner, outer, 9)])
+    height = np.exp(-(inner**2) / 2) if layer else ziggurat.HEIGHTS[1]
+    floor = 0.0 if layer == 0 else ziggurat.HEIGHTS[layer]
+    areas = math.sqrt(2 * math.pi) * np.diff(stats.norm.cdf(edges)) - floor * np.diff(edges)
+    areas[0] = (height - floor) * inner
+    assert_law(np.histogram(kept, edges)[0], areas / areas.sum())
 
 
 # Crowds.
@@ -186,28 +274,32 @@ def test_tables_of_blocks_hold_the_multinomial_law(n_outcomes: int) -> None:
     laws = np.random.default_rng(10).dirichlet(np.ones(n_outcomes), size=3)
     laws[1, 0], laws[2] = 0.0, np.eye(n_outcomes)[1]
     laws /= laws.sum(axis=1, keepdims=True)
-    log_size, shift, width, at_once = loops.block_sizes(n_outcomes)
-    size = 1 << log_size
-    assert size * at_once < 1 << width
-    tables = loops.blocks_of(laws)
-    assert tables.shape[1] == 1 << (64 - shift)
-    ways = enumerate_histograms(size, n_outcomes)
-    packed = [sum(count << width * j for j, count in enumerate(way)) for way in ways.tolist()]
-    for law, table in zip(laws, tables.tolist(), strict=True):
-        chances: dict[int, float] = {}
-        for cut, way, alias, _ in table:
-            chances[way] = chances.get(way, 0) + cut / 2**53 / len(table)
-            chances[alias] = chances.get(alias, 0) + (1 - cut / 2**53) / len(table)
-        exact = stats.multinomial.pmf(ways, size, law)
-        # Each slot's chances are rounded to 2^-53 and carried along while others give to it.
-        np.testing.assert_allclose([chances.get(way, 0) for way in packed], exact, rtol=0, atol=1e-12)
-        assert not any(
-            chances[way] for way, chance in zip(packed, exact, strict=True) if way in chances and chance == 0
-        )
+    log_size, width, at_once = loops.block_sizes(n_outcomes)
+    size, header = 1 << log_size, loops.ways_of(n_outcomes).tolist()
+    assert size * at_once + size - 1 < 1 << width
+    slots = loops.blocks_of(laws)
+    packs = header[header[0] :]
+    assert (header[1:4], slots.shape) == ([log_size, width, at_once], (3, len(packs)))
+    for r in range(1, size + 1):
+        first, n_slots = header[3 + r] >> 6, 1 << (64 - (header[3 + r] & 63))
+        ways = enumerate_histograms(r, n_outcomes)
+        packed = [sum(count << width * j for j, count in enumerate(way)) for way in ways.tolist()]
+        for law, row in zip(laws, slots[:, first : first + n_slots].tolist(), strict=True):
+            chances: dict[int, float] = {}
+            for place, slot in enumerate(row, first):
+                cut = (slot >> 11) / 2**53
+                chances[packs[place]] = chances.get(packs[place], 0) + cut / n_slots
+                alias = packs[slot & 2047]
+                chances[alias] = chances.get(alias, 0) + (1 - cut) / n_slots
+            exact = stats.multinomial.pmf(ways, r, law)
+            # Each slot's chances are rounded to 2^-53 and carried along while others give to it.
+            np.testing.assert_allclose([chances.get(way, 0) for way in packed], exact, rtol=0, atol=1e-12)
+            assert not any(chances.get(way, 0) for way, chance in zip(packed, exact, strict=True) if chance == 0)
 
 
 def test_too_many_outcomes_have_no_tables_of_blocks() -> None:
-    assert len(loops.blocks_of(np.full((2, 10), 0.1))) == 0
+    assert loops.blocks_of(np.full((2, 10), 0.1)).shape == (2, 0)
+    assert len(loops.ways_of(10)) == len(loops.ways_of(1)) == 0
     assert loops.block_sizes(10)[0] == loops.block_sizes(1)[0] == 0
 
 
@@ -215,7 +307,7 @@ def test_too_many_outcomes_have_no_tables_of_blocks() -> None:
 def test_crowds_of_every_size_move_by_the_law_of_their_agents(
     n: int, random_game: Callable[..., TabularGame], assert_law: AssertLaw
 ) -> None:
-    """Actions and moves of agents of one state: each next count is binomial with the mixture's chance."""
+    """Actions and moves of agents of one state: each next count, and each sum of two, is binomial."""
     game = random_game(11, n_local=5, n_local_actions=3, n_global=1)
     policy = np.random.default_rng(13).dirichlet(np.ones(3), size=(5, 1))
     simulator = LumpedSimulator(game, n, n_populations=4000)
@@ -279,12 +371,65 @@ def test_what_is_out_of_range_is_refused(state: int, action: int, random_game: C
         simulator.step(np.zeros(2, dtype=np.int64), np.array([[0, 0, 0], [1, action, 1]]))
 
 
+@pytest.mark.parametrize(
+    ("actions", "changes", "error", "message"),
+    [
+        (
+            [0, 2],
+            {},
+            ValueError,
+            r"global states must lie in \[0, 2\) and global actions in \[0, 2\); population 1 is in",
+        ),
+        ([-1, 0], {}, ValueError, r"population 0 is in state \d and its global agent acts -1"),
+        (
+            [0, 0],
+            {"global_states": np.array([0, 2])},
+            ValueError,
+            r"population 1 is in state 2 and its global agent acts",
+        ),
+        ([0.0, 0.0], {}, TypeError, "actions must be integers; got float64"),
+        ([0], {}, ValueError, r"global actions must have shape \[n_populations\] = \[2\]; got \[1\]"),
+        ([0, 0], {"counts": np.ones((2, 3), dtype=np.int64)}, ValueError, r"counts must have shape .*; got \[2, 3\]"),
+    ],
+)
+def test_crowds_out_of_range_are_refused(
+    actions: list[Any], changes: dict[str, Any], error: Any, message: str, random_game: Callable[..., TabularGame]
+) -> None:
+    simulator = LumpedSimulator(random_game(1), 3, n_populations=2)
+    simulator.reset(Streams.from_seed(0))
+    vars(simulator).update(changes)
+    with pytest.raises(error, match=message):
+        simulator.step(np.array(actions), np.full((2, 2, 2), 0.5))
+
+
 def test_choices_of_another_shape_are_refused(random_game: Callable[..., TabularGame]) -> None:
     simulator = LumpedSimulator(random_game(1), 3, n_populations=2)
     simulator.reset(Streams.from_seed(0))
     message = r"choices must have shape \[n_populations, s_l, a_l\] = \[2, 2, 2\]; got \[2, 2, 3\]"
     with pytest.raises(ValueError, match=message):
         simulator.step_choices(np.zeros(2, dtype=np.int64), np.ones((2, 2, 3)))
+    with pytest.raises(ValueError, match=r"choices must have shape \[s_l, s_g, a_l\] = \[2, 2, 2\]; got \[3, 2, 2\]"):
+        simulator.step(np.zeros(2, dtype=np.int64), np.full((3, 2, 2), 0.5))
+
+
+def test_other_integers_step_like_their_own(random_game: Callable[..., TabularGame]) -> None:
+    """Arrays of other kinds, strided or read-only, and a policy overwritten in place."""
+    found = []
+    for kind in ("plain", "odd"):
+        simulator = LumpedSimulator(random_game(1), 300, n_populations=4)
+        simulator.reset(Streams.from_seed(0))
+        policy = np.full((2, 2, 2), 0.5)
+        actions = np.zeros(4, dtype=np.int64)
+        for t in range(4):
+            policy[..., 0] = 0.1 + 0.2 * t
+            policy[..., 1] = 1 - policy[..., 0]
+            if kind == "odd":
+                actions = np.zeros(8, dtype=np.int32)[::2]
+                for array in (actions, simulator.counts, simulator.global_states):
+                    array.setflags(write=False)
+            simulator.step(actions, policy if kind == "plain" else np.asfortranarray(policy))
+        found.append((simulator.counts.tolist(), simulator.global_states.tolist()))
+    assert found[0] == found[1]
 
 
 def test_arrays_of_earlier_steps_stay_as_they_were(random_game: Callable[..., TabularGame]) -> None:
