@@ -29,6 +29,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from kofn.agents.exact_operator import MAX_PRODUCTS, exact_operators, exact_products
 from kofn.agents.observation_channel import Channel, lift, project
+from kofn.agents.one_thread import one_blas_thread
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
 from kofn.envs.arguments import check_fields, checked_types
 from kofn.envs.arrays import FloatArray, float_array, integer, positive
@@ -218,6 +219,7 @@ class LumpedChain:
         return landing
 
 
+@one_blas_thread()
 def _solve(
     apply: Callable[[FloatArray], FloatArray], right: FloatArray, discount: float, tolerance: float
 ) -> FloatArray:

@@ -9,7 +9,7 @@ so that a histogram F of k agents moves by a kernel K_{s_g} that does not depend
     (T Q)(s_g, F, a_g) = r_g(s_g, a_g) + <F/k, r~(., s_g)>
                          + gamma sum_{s_g'} P_g(s_g' | s_g, a_g) (K_{s_g} W(s_g', .))(F)
 
-with W = max_a Q. K is either exact (dense) or an average over m sampled histograms (sparse, T_{k,m}); samples are drawn
+with W = max_a Q. K is either exact (dense) or an average over m sampled histograms (ranks, T_{k,m}); samples are drawn
 once, so that T_{k,m} is one contraction with one fixed point. The expectation over s_g' is exact in both: given s_g and
 a_g it is independent of F', and averaging it out only removes variance from the paper's estimator. The estimator as the
 paper prints it pairs samples of s_g' and F' (`paired_look_ahead`):
@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from kofn.agents.averaging_kernel import AveragingKernel, averaging_kernel
 from kofn.agents.gathered_ranks import gathered_ranks, slots_of
 from kofn.agents.symmetric_power.power import SymmetricPower
 from kofn.envs.arrays import FloatArray, IntArray
@@ -43,7 +44,7 @@ from kofn.envs.population import (
 )
 from kofn.envs.side_by_side import side_by_side
 
-Kernel = FloatArray | sparse.csr_array | SymmetricPower
+Kernel = FloatArray | AveragingKernel | SymmetricPower
 """Row-stochastic matrix over histograms in rank order, [histogram, histogram'], or what applies one and its `.T`."""
 
 
@@ -121,17 +122,9 @@ def _neighbours(k: int, n_states: int) -> tuple[IntArray, IntArray, IntArray]:
     return first, parent, successor
 
 
-def sampled_kernel(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> sparse.csr_array:
+def sampled_kernel(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> AveragingKernel:
     """Empirical kernel of k agents: every histogram's row averages `n_samples` draws of its next histogram."""
     return averaging_kernel(sampled_successors(transition, k, n_samples, rng))
-
-
-def averaging_kernel(successors: IntArray) -> sparse.csr_array:
-    """The kernel whose row of a histogram averages over its successors, given as ranks [histogram, sample]."""
-    size, n_samples = successors.shape
-    weights = np.full(successors.size, 1 / n_samples)
-    starts = np.arange(0, successors.size + 1, n_samples)
-    return sparse.csr_array((weights, successors.ravel(), starts), shape=(size, size))
 
 
 def sampled_successors(transition: FloatArray, k: int, n_samples: int, rng: np.random.Generator) -> IntArray:

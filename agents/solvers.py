@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kofn.agents.one_thread import one_blas_thread
 from kofn.envs.arrays import FloatArray, integer, positive
 
 WINDOW = 6
@@ -50,6 +51,7 @@ class FixedPoint:
     certificate: float
 
 
+@one_blas_thread()
 def value_iteration(
     operator: Callable[[FloatArray], FloatArray],
     start: FloatArray,

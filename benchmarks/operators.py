@@ -20,9 +20,9 @@ from result import HEADER, Figure
 from threadpoolctl import threadpool_limits
 
 from kofn.agents import g_learn
+from kofn.agents.averaging_kernel import averaging_kernel
 from kofn.agents.operators import (
     action_values,
-    averaging_kernel,
     exact_kernel,
     induced_transition,
     look_ahead,

@@ -134,7 +134,7 @@ def quick_binomial(normal_word: np.uint64, height_word: np.uint64, n: int, p: fl
     k = np.int64(_bent_normal(z, mean, math.sqrt(variance), skew))
     height, square = (height_word >> _11) * 2.0**-53 * (variance + MOST), z * z
     if decided and mean >= LEAST_MEAN and height <= variance - LEAST - BEND * square * square and 0 <= k <= n:
-        return k + np.int64(p > 0.5) * (n - 2 * k)  # no jump: the processor could not foresee it
+        return int(k + np.int64(p > 0.5) * (n - 2 * k))  # no jump: the processor could not foresee it
     return -1
 
 

@@ -10,9 +10,8 @@ authors' program iterates this operator for 100 sweeps or until values change by
 """
 
 import numpy as np
-from scipy import sparse
 
-from kofn.agents.operators import averaging_kernel
+from kofn.agents.averaging_kernel import AveragingKernel, averaging_kernel
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.population import enumerate_histograms, rank_histograms
 
@@ -32,7 +31,7 @@ def round_to_agents(expected: FloatArray) -> IntArray:
     return rounded
 
 
-def rounded_kernel(transition: FloatArray, k: int) -> sparse.csr_array:
+def rounded_kernel(transition: FloatArray, k: int) -> AveragingKernel:
     """One successor per histogram of k agents that move by `transition` [s_l, s_l'], as a kernel."""
     successors = round_to_agents(enumerate_histograms(k, len(transition)) @ transition)
     return averaging_kernel(rank_histograms(successors)[:, None])

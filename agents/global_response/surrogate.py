@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from kofn.agents.averaging_kernel import averaging_kernel
 from kofn.agents.exact_operator import exact_operators
 from kofn.agents.global_response.averaged_operator import RewardTable, TabularPayments, averaged_reward
 from kofn.agents.global_response.g_learn_plan import GLearnPlan
@@ -19,7 +20,6 @@ from kofn.agents.global_response.rounded import rounded_kernel
 from kofn.agents.global_response.tuples import TupleKernel, sampled_tuple_successors
 from kofn.agents.operators import (
     Expectation,
-    averaging_kernel,
     induced_transition,
     look_ahead,
     paired_look_ahead,

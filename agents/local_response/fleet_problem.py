@@ -107,7 +107,7 @@ class FleetProblem:
         """Kernel of (number of agents, s_g, bytes of P~(. | ., s_g)), remembered."""
         n_states, n_samples = self.game.n_local_states, self.n_samples
         n_rows = n_histograms(self.n_agents, n_states)
-        kernel_bytes = 16 * n_rows * n_samples if n_samples > 0 else 8 * n_rows**2
+        kernel_bytes = 4 * n_rows * n_samples if n_samples > 0 else 8 * n_rows**2
         build = partial(_build_kernel, n_states, n_samples, self.seed)
         return lru_cache(maxsize=CACHED_BYTES // kernel_bytes)(build)
 

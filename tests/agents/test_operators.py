@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from oracle import brute_force
 
+from kofn.agents.averaging_kernel import averaging_kernel
 from kofn.agents.operators import (
     MAX_DENSE_BYTES,
-    averaging_kernel,
     bellman_operator,
     dense_kernels_fit,
     exact_kernel,
@@ -220,6 +220,26 @@ def test_operator_equals_enumeration_of_agents(random_game: Games, random_local:
 def test_averaging_kernel_counts_repeated_successors() -> None:
     kernel = averaging_kernel(np.array([[0, 0, 1, 2], [1, 1, 1, 1], [2, 0, 2, 0]]))
     assert kernel.toarray().tolist() == [[0.5, 0.25, 0.25], [0, 1, 0], [0.5, 0, 0.5]]
+
+
+@pytest.mark.parametrize("n_columns", [1, 3, 4, 5, 8, 11])
+def test_averaging_kernels_do_what_their_matrices_do(n_columns: int) -> None:
+    """Expectations and their adjoint; sums of at most 20 * 7 numbers below 1 are right to 1e-13."""
+    rng = np.random.default_rng(n_columns)
+    ranks = rng.integers(0, 20, (20, 7))
+    kernel, columns = averaging_kernel(ranks), rng.uniform(-1, 1, (20, n_columns))
+    dense = np.zeros((20, 20))
+    for row, successors in enumerate(ranks.tolist()):
+        for rank in successors:
+            dense[row, rank] += 1 / 7
+    np.testing.assert_allclose(kernel @ columns, dense @ columns, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(kernel.T @ columns, dense.T @ columns, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(kernel.T.toarray(), dense.T, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(kernel @ columns[:, 0], dense @ columns[:, 0], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(kernel @ np.asfortranarray(columns), dense @ columns, rtol=0, atol=1e-13)
+    assert kernel.T.T.shape == (20, 20)
+    with pytest.raises(ValueError, match=r"columns must have one row per histogram, 20 of them; got shape \[19, "):
+        kernel @ columns[1:]
 
 
 def test_sampled_kernel_averages_its_successors() -> None:

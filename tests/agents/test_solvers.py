@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from kofn.agents import lumped_chain
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
 from kofn.envs.arrays import FloatArray
 
@@ -163,3 +165,29 @@ def test_non_finite_values_of_fresh_operators_are_refused() -> None:
 def test_no_fresh_operators_are_refused() -> None:
     with pytest.raises(ValueError, match="n_iterations must be at least 1; got 0"):
         iterate_afresh(lambda: lambda q: q, np.zeros(2), 0)
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_solvers_take_one_thread_of_the_linear_algebra() -> None:
+    """More would spin between small products; afterwards all is as it was, also after an error."""
+    seen = []
+
+    def watched(values: FloatArray) -> FloatArray:
+        seen.append(blas_threads())
+        return values / 2
+
+    def diverging(values: FloatArray) -> FloatArray:
+        return watched(values) * np.nan
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        value_iteration(watched, np.ones(3), 0.5, max_iterations=2)
+        lumped_chain._solve(watched, np.ones((2, 2)), 0.5, 1e-6)
+        with pytest.raises(FloatingPointError):
+            value_iteration(diverging, np.ones(3), 0.5)
+        assert blas_threads() == before
+    assert set(before) == {2}
+    assert {threads for found in seen for threads in found} == {1}

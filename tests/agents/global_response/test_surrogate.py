@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kofn.agents.averaging_kernel import averaging_kernel
 from kofn.agents.global_response.g_learn_config import GLearnConfig
 from kofn.agents.global_response.g_learn_plan import make_plan
 from kofn.agents.global_response.oracle_operator import OracleSurrogate
 from kofn.agents.global_response.surrogate import Surrogate, TabularSurrogate
 from kofn.agents.global_response.tuples import sampled_tuple_successors
-from kofn.agents.operators import averaging_kernel, exact_kernel, induced_transition, look_ahead
+from kofn.agents.operators import exact_kernel, induced_transition, look_ahead
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.generative import GenerativeGame
