@@ -25,8 +25,7 @@ def warm_up(learner: str) -> None:
         return
     short = AlternatingConfig(n_rollouts=2, horizon=2, max_alternations=1)
     alone = "paper" if learner == "observation_aware" else learner  # one alternation of it, not several
-    sizes = {"n_agents": N_AGENTS, "k": K, "max_cycles": 2}
-    model = build_model(TrainConfig(game=GAME, learner=alone, alternation=short, **sizes))
+    model = build_model(TrainConfig(game=GAME, learner=alone, n_agents=N_AGENTS, k=K, max_cycles=2, alternation=short))
     model.learn()
     game = model.setting.game
     assert isinstance(game, TabularGame)  # as `GAME` is

@@ -1,18 +1,18 @@
 r"""The games by brute force: every agent and every subset on its own, no histograms.
 
-Written from the papers' definitions alone; nothing of the package is imported. A game is anything with the attributes
-`global_transition` [s_g, a_g, s_g'], `local_transition` [s_l, s_g, a_l, s_l'], `global_reward` [s_g, a_g],
-`local_reward` [s_l, s_g, a_l], `discount`, `initial_global` [s_g] and `initial_local` (with `probabilities` or
-`concentration`). Joint states are (s_g, s_1, .., s_n) in the order of `joint_states`; a local policy is an array
-[s_l, s_g, a_l]; a global policy of k agents is an array [s_g, F, a_g], F the rank of the k agents' count vector in
-ascending lexicographic order.
+Written from the papers' definitions alone; nothing of the package is imported. A game is anything with a hash (what no
+policy changes is kept for it) and the attributes `global_transition` [s_g, a_g, s_g'], `local_transition` [s_l, s_g,
+a_l, s_l'], `global_reward` [s_g, a_g], `local_reward` [s_l, s_g, a_l], `discount`, `initial_global` [s_g] and
+`initial_local` (with `probabilities` or `concentration`). Joint states are (s_g, s_1, .., s_n) in the order of
+`joint_states`; a local policy is an array [s_l, s_g, a_l]; a global policy of k agents is an array [s_g, F, a_g], F the
+rank of the k agents' count vector in ascending lexicographic order.
 
 Nothing is checked: values are rational functions of the policies' entries, so that they may be differentiated
 numerically at the faces of the simplex too, where a step along the simplex makes a probability slightly negative.
 """
 
 from collections.abc import Callable
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import combinations, product
 from math import prod
 from typing import Any
@@ -94,14 +94,24 @@ def global_law_with_replacement(policy: Array, s: JointState, n_states: int, k: 
 
 def decision(game: Any, n: int, local_policy: Array, a_g: int, timing: str = "paper") -> tuple[Array, Array]:
     """(P [s, s'], R [s]) when the global agent plays a_g in every state and each agent draws its own action."""
-    states, n_actions = joint_states(game, n), game.local_reward.shape[2]
+    states = joint_states(game, n)
     transition, rewards = np.zeros((len(states), len(states))), np.zeros(len(states))
-    for i, s in enumerate(states):
-        for actions in product(range(n_actions), repeat=n):
-            weight = prod(local_policy[x, s[0], a] for x, a in zip(s[1:], actions, strict=True))
-            transition[i] += weight * next_law(game, s, a_g, actions, timing)
-            rewards[i] += weight * reward(game, s, a_g, actions)
+    for actions, moves, paid in _joint_actions(game, n, a_g, timing):
+        weights = [prod(local_policy[x, s[0], a] for x, a in zip(s[1:], actions, strict=True)) for s in states]
+        transition += np.array(weights)[:, None] * moves
+        rewards += np.array(weights) * paid
     return transition, rewards
+
+
+@lru_cache(maxsize=4)
+def _joint_actions(game: Any, n: int, a_g: int, timing: str) -> list[tuple[tuple[int, ...], Array, Array]]:
+    """(actions of the local agents, P [s, s'], R [s]) for all their joint actions; no policy changes them."""
+    states = joint_states(game, n)
+    found = []
+    for actions in product(range(game.local_reward.shape[2]), repeat=n):
+        moves = np.array([next_law(game, s, a_g, actions, timing) for s in states])
+        found.append((actions, moves, np.array([reward(game, s, a_g, actions) for s in states])))
+    return found
 
 
 def values(  # the game, the pair and how it is played
