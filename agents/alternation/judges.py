@@ -131,10 +131,12 @@ class ExactJudge:
 
     def compare(self, old: ExactJudgement, new: ExactJudgement, half_width: float) -> Compared:
         """UPDATE on the potentials or on all states."""
-        statewise = self.comparison == "statewise"
-        compared = (old.values, new.values) if statewise else (old.potential, new.potential)
+        if self.comparison == "statewise":
+            verdict = update_verdict(old.values, new.values, half_width)
+        else:
+            verdict = update_verdict(old.potential, new.potential, half_width)
         return Compared(
-            verdict=update_verdict(*compared, half_width),
+            verdict=verdict,
             potential=old.potential,
             proposed_potential=new.potential,
             standard_error=0.0,
