@@ -168,6 +168,8 @@ def main() -> None:
         runs = train_all(QUICK_SIZES, 1, options.cores, [], kept=False)
     else:
         known = [] if options.anew else kept_runs()
+        if options.draw and not known:
+            parser.error(f"no runs are kept in {KEPT}")
         runs = known if options.draw else train_all(SIZES, N_SEEDS, options.cores, known, kept=True)
         draw(runs)
     print(table(runs))
