@@ -44,7 +44,7 @@ from kofn.envs.population import (
 )
 from kofn.envs.side_by_side import side_by_side
 
-Kernel = FloatArray | AveragingKernel | SymmetricPower
+Kernel = FloatArray | sparse.csr_array | AveragingKernel | SymmetricPower
 """Row-stochastic matrix over histograms in rank order, [histogram, histogram'], or what applies one and its `.T`."""
 
 

@@ -136,5 +136,5 @@ def _alias(chances: FloatArray, first: int, end: int, scratch: IntArray, slots: 
     for left in range(n_large):  # whole slots
         scratch[2, scratch[1, left] - first] = scratch[1, left]
     for place in range(first, end):
-        cut = min(np.int64(max(chances[place], 0.0) * 2.0**CUT_BITS), (1 << CUT_BITS) - 1)
+        cut = np.int64(min(max(chances[place], 0.0) * 2.0**CUT_BITS, 2.0**CUT_BITS - 1))
         slots[row, place] = np.uint64(cut << ALIAS_BITS | scratch[2, place - first])

@@ -128,7 +128,8 @@ def _block(word: np.uint64, table: Words, ways: Words, row: int, before: np.uint
     """Packed counts of r agents that follow a row's law, from one random word; slots lie behind `before` others."""
     place = (ways[r] >> _6) + (word >> (ways[r] & _63))
     slot = table[row, before + place]
-    return ways[ways[_0] + (place if word & _LOW_53 < slot >> _ALIAS else slot & _PLACES)]
+    way: np.uint64 = ways[ways[_0] + (place if word & _LOW_53 < slot >> _ALIAS else slot & _PLACES)]
+    return way
 
 
 @compiled_inner
