@@ -95,7 +95,7 @@ def lumped(n_populations: int, n_agents: int, rounds: int) -> Figure:
     per, plain = ours / n_populations * 1e6, theirs / part * 1e6
     name = f"lumped step of {n_populations}, n={n_agents:.0e}: plain against ours (ratio)"
     note = f"{per:.1f} us per population against {plain:.0f}"
-    return figure(name, gain * n_populations / part, 3.0, at_least=True, note=note)
+    return figure(name, gain * n_populations / part, 12.0, at_least=True, note=note)
 
 
 def lumped_growth(rounds: int) -> Figure:
@@ -152,7 +152,7 @@ def vector_views(n_envs: int, rounds: int) -> Figure:
     return figure(
         f"vector view, B={n_envs}, n=1000, k={K}: against the single view (ratio)",
         gain * n_envs / 100,
-        8.0,
+        16.0,
         at_least=True,
         note=note,
     )
