@@ -64,8 +64,8 @@ def n_histograms(k: int, n_states: int) -> int:
     return comb(k + n_states - 1, n_states - 1)
 
 
-def enumerate_histograms(k: int, n_states: int) -> IntArray:
-    """All histograms of k agents in rank order, int64 [n_histograms, n_states].
+def table_size(k: int, n_states: int) -> int:
+    """`n_histograms` where a table has an entry for each.
 
     Raises:
         ValueError: more than 2^31 histograms (use samples instead of a table).
@@ -75,6 +75,16 @@ def enumerate_histograms(k: int, n_states: int) -> IntArray:
         raise ValueError(
             f"histograms of {k} agents over {n_states} states are over 2^31, too many for a table; lower k"
         )
+    return total
+
+
+def enumerate_histograms(k: int, n_states: int) -> IntArray:
+    """All histograms of k agents in rank order, int64 [n_histograms, n_states].
+
+    Raises:
+        ValueError: more than 2^31 histograms (use samples instead of a table).
+    """
+    total = table_size(k, n_states)
     counts, left = np.zeros((total, n_states), dtype=np.int64), np.array([k])
     for i in range(n_states - 1):  # every beginning goes on with 0 .. `left` agents in state i
         n_more = left + 1

@@ -33,7 +33,7 @@ from kofn.agents.symmetric_power.shears import (
     take_rows,
 )
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.population import enumerate_histograms, n_histograms
+from kofn.envs.population import enumerate_histograms, n_histograms, table_size
 
 TOLERANCE = 1e-11
 """Error, relative to max |V|, up to which an operator is trusted."""
@@ -159,8 +159,10 @@ def symmetric_power(transition: FloatArray, k: int) -> SymmetricPower:
 
     Raises:
         UnstablePowerError: its error exceeds 1e-11 of max |V|.
+        ValueError: more than 2^31 histograms.
     """
     n_states = len(transition)
+    table_size(k, n_states)  # refused before anything is computed
     per_growth = np.finfo(np.float64).eps * (n_states**2 + n_states) * k
     shears = factorise(transition, enough=max(1.0, (ENOUGH / per_growth) ** (1 / k)))
     # The logarithm, because g^k may overflow.

@@ -130,7 +130,7 @@ def observation_aware(
     if start is not None:
         start.check_fits(game)
         start = rounded(start, shown)
-    starts = list(_candidates(game, local_policy, shown, start, child(root, GREEDY_STREAM)))
+    starts = _candidates(game, local_policy, shown, start, child(root, GREEDY_STREAM))
     solve = _exact if method == "exact" else _by_rollouts
     found = solve(game, local_policy, starts, (n_agents, size, k), config, child(root, CLIMB_STREAM))
     return ObservationAwareResult(**found, method=method, config=config, wall_time=time.perf_counter() - began)
@@ -194,7 +194,7 @@ Numbers = tuple[int, int, int]
 def _exact(
     game: TabularGame,
     local_policy: LocalPolicy,
-    starts: list[GlobalPolicy],
+    starts: Iterator[GlobalPolicy],  # solved for one by one, and not before it is known that the kernels fit
     sizes: Numbers,
     config: ObservationAwareConfig,
     seed: np.random.SeedSequence,  # noqa: ARG001  # nothing is drawn; one signature with `_by_rollouts`
@@ -238,15 +238,16 @@ def _of_actions(table: IntArray, like: GlobalPolicy) -> GlobalPolicy:
 def _by_rollouts(
     game: TabularGame,
     local_policy: LocalPolicy,
-    starts: list[GlobalPolicy],
+    starts: Iterator[GlobalPolicy],
     sizes: Numbers,
     config: ObservationAwareConfig,
     seed: np.random.SeedSequence,
 ) -> dict[str, Any]:
     n_agents, _, k = sizes
-    shown = starts[0].k
+    policies = list(starts)
+    shown = policies[0].k
     crowd = CrowdGame(game=game, local_policy=local_policy, n_agents=n_agents, k=k, seed=seed, resolution=shown)
-    tables = [np.asarray(start.probabilities().argmax(axis=2), dtype=np.int64) for start in starts]
+    tables = [np.asarray(start.probabilities().argmax(axis=2), dtype=np.int64) for start in policies]
     climbed = climb_by_rollouts(
         crowd,
         tables,
@@ -255,9 +256,9 @@ def _by_rollouts(
         tolerance=config.tolerance * game.value_bound,
         max_iterations=config.max_iterations,
     )
-    policy: GlobalPolicy | CoarseGlobalPolicy = _of_actions(climbed.table, starts[0])
+    policy: GlobalPolicy | CoarseGlobalPolicy = _of_actions(climbed.table, policies[0])
     if shown < k:
-        coarse = CoarseGlobalPolicy(coarse=_of_actions(climbed.table, starts[0]), k=k)
+        coarse = CoarseGlobalPolicy(coarse=_of_actions(climbed.table, policies[0]), k=k)
         policy = coarse.as_table() if n_histograms(k, game.n_local_states) <= MAX_COLUMNS else coarse
     return {
         "policy": policy,
