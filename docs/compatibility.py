@@ -83,7 +83,7 @@ class Row:
 
 NEW = {"gymnasium": "1.4.0", "pettingzoo": "1.27.0"}
 OLDEST = {"numpy": "1.26.0", "scipy": "1.12.0", "numba": "0.59.0", "gymnasium": "1.1.0", "pettingzoo": "1.24.3"}
-OLD_TOOLS = {"matplotlib": "3.8.0", "tyro": "0.9.1", "pyparsing": "3.1.4"}
+OLD_TOOLS = {"matplotlib": "3.8.0", "tyro": "1.0.0", "pyparsing": "3.1.4"}
 DEEP = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "torchrl": "0.14.1"}
 ROWS = (
     Row(python="3.11", pins={**NEW, "numpy": "2.4.6", **DEEP}),

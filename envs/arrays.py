@@ -157,6 +157,17 @@ def positive(name: str, value: Any) -> float:
     return number
 
 
+def nonnegative(name: str, value: Any) -> float:
+    """`value` as a float after checking that it is a finite number of at least 0.
+
+    Raises:
+        TypeError: not a number.
+        ValueError: negative or not finite.
+    """
+    zero = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool) and value == 0
+    return 0.0 if zero else positive(name, value)
+
+
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     """`value` after checking that it is one of `choices`; raises ValueError that lists them."""
     if not isinstance(value, str) or value not in choices:

@@ -108,18 +108,6 @@ def fraction(name: str, value: Any) -> float:
     return number
 
 
-def nonnegative(name: str, value: Any) -> float:
-    """`value` as a float after checking that it is a finite number of at least 0.
-
-    Raises:
-        TypeError: not a number.
-        ValueError: negative or not finite.
-    """
-    if not isinstance(value, bool) and value == 0:
-        return 0.0
-    return positive(name, value)
-
-
 def sampled_of(k: int, n_agents: int) -> tuple[int, int]:
     """(k, n) after checking 1 <= k <= n."""
     n_agents = integer("n_agents", n_agents, 1)

@@ -20,14 +20,14 @@ from math import ceil, floor, log, sqrt
 
 from kofn.agents.alternation.update import proposal_bound
 from kofn.agents.bounds.bellman import Regime
-from kofn.agents.bounds.bound import Bound, Count, fraction, log_sum, nonnegative
+from kofn.agents.bounds.bound import Bound, Count, fraction, log_sum
 from kofn.agents.bounds.global_response import theorem_4_4
 from kofn.agents.bounds.local_response import cheapest_chain, local_response_episodes, theorem_4_6
 from kofn.agents.bounds.sample_complexity import global_response_samples
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.bounds.truncation import truncation_error
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import integer, positive
+from kofn.envs.arrays import integer, nonnegative, positive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,7 @@ def stationary_law(chain: FloatArray) -> FloatArray:
         raise ValueError(f"chain must be square; got shape {list(chain.shape)}")
     size = len(chain)
     equations = np.vstack([chain.T - np.eye(size), np.ones(size)])
-    law, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0))
+    law, _, rank, _ = np.linalg.lstsq(equations, np.append(np.zeros(size), 1.0), rcond=None)
     if rank < size:
         raise ValueError("the behaviour policy's chain has several recurrent classes (Assumption E.1)")
     return np.asarray(np.clip(law, 0.0, None))

@@ -17,8 +17,8 @@ Sampling is without replacement; F_D is the sample's histogram and F the populat
 
 from math import exp, log, sqrt
 
-from kofn.agents.bounds.bound import Bound, fraction, nonnegative, sampled_of
-from kofn.envs.arrays import integer
+from kofn.agents.bounds.bound import Bound, fraction, sampled_of
+from kofn.envs.arrays import integer, nonnegative
 
 WITHOUT_REPLACEMENT = ("k of n agents drawn uniformly without replacement",)
 

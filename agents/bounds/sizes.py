@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kofn.agents.bounds.bound import fraction, nonnegative
+from kofn.agents.bounds.bound import fraction
 from kofn.agents.operators import induced_reward, induced_transition
-from kofn.envs.arrays import FloatArray, integer, positive, probability_array
+from kofn.envs.arrays import FloatArray, integer, nonnegative, positive, probability_array
 from kofn.envs.game import TabularGame
 from kofn.envs.model import shifted_bound
 from kofn.envs.policies import LocalPolicy

@@ -14,11 +14,11 @@ and the greedy policy loses at most 2/(1-gamma) times as much more.
 from math import ceil, sqrt
 
 from kofn.agents.bounds.bellman import Regime, bellman_noise, log_union
-from kofn.agents.bounds.bound import Bound, confidence, nonnegative, union
+from kofn.agents.bounds.bound import Bound, confidence, union
 from kofn.agents.bounds.global_response import theorem_4_2
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import integer
+from kofn.envs.arrays import integer, nonnegative
 
 SHARED = "next states shared by the draws of the rewards"
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from math import log, log2
 from typing import Literal
 
-from kofn.envs.arrays import integer, one_of, positive
+from kofn.envs.arrays import integer, nonnegative, one_of, positive
 
 Rewards = Literal["stochastic", "deterministic"]
 REWARDS = ("stochastic", "deterministic")
@@ -67,13 +67,8 @@ class UcfhConfig:
         object.__setattr__(self, "max_episodes", integer("max_episodes", self.max_episodes, 1))
         if not isinstance(self.support_known, bool):
             raise TypeError(f"support_known must be a bool; got {self.support_known!r}")
-        object.__setattr__(self, "phase_growth", _share("phase_growth", self.phase_growth))
+        object.__setattr__(self, "phase_growth", nonnegative("phase_growth", self.phase_growth))
         one_of("rewards", self.rewards, REWARDS)
-
-
-def _share(name: str, value: object) -> float:
-    """A finite nonnegative number."""
-    return 0.0 if value == 0 and not isinstance(value, bool) else positive(name, value)
 
 
 @dataclass(frozen=True, kw_only=True)

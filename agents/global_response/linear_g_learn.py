@@ -23,7 +23,6 @@ from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
-from kofn.agents.bounds.bound import nonnegative
 from kofn.agents.global_response.features import Features
 from kofn.agents.global_response.g_learn_config import GLearnConfig
 from kofn.agents.global_response.g_learn_plan import make_plan
@@ -32,7 +31,7 @@ from kofn.agents.global_response.linear_fit import FitOutcome, fitted_iteration
 from kofn.agents.global_response.linear_policy import LinearGlobalPolicy
 from kofn.agents.global_response.linear_rollouts import Crew, LinearGame, simulator_of
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import integer, one_of, positive
+from kofn.envs.arrays import integer, nonnegative, one_of, positive
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.game import TabularGame
 from kofn.envs.streams import Seed, Streams, child, seed_sequence

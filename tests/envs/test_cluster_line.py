@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pettingzoo
 import pytest
+from episodes import has_registry
 from scipy import stats
 
 from kofn.envs import Streams
@@ -133,6 +134,7 @@ def test_clusters_come_in_random_order() -> None:
 # The environment.
 
 
+@has_registry
 @pytest.mark.parametrize(("observe", "width"), [(True, 6), (False, 5)])
 @pytest.mark.parametrize(("summary", "extra"), [("histogram", 0), ("states", 70)])
 def test_the_global_state_may_be_left_out(observe: bool, width: int, summary: str, extra: int) -> None:

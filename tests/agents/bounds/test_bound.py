@@ -5,7 +5,8 @@ import math
 import pytest
 
 from kofn.agents.bounds import Bound, Count, union
-from kofn.agents.bounds.bound import confidence, fraction, log_binomial, log_sum, nonnegative, sampled_of
+from kofn.agents.bounds.bound import confidence, fraction, log_binomial, log_sum, sampled_of
+from kofn.envs.arrays import nonnegative
 
 
 def test_a_bound_is_vacuous_from_the_value_bound_on() -> None:

@@ -47,7 +47,7 @@ def test_monomials_span_the_polynomials_of_their_degree(random_game: Games, degr
     assert features.size == phi.shape[1] == 2 * size
     for power in range(degree + 2):
         wanted = (1 + global_states) * (shares[:, 0] - 0.3 * shares[:, 1]) ** power
-        missed = wanted - phi @ np.linalg.lstsq(phi, wanted)[0]
+        missed = wanted - phi @ np.linalg.lstsq(phi, wanted, rcond=None)[0]
         assert (np.abs(missed).max() < 1e-10) == (power <= degree)
 
 
