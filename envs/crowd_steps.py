@@ -1,6 +1,6 @@
 """Steps of crowds of a game given as arrays: what the compiled loops of `crowd_kernel` read, and their checks."""
 
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from types import ModuleType
 from typing import NoReturn
 
@@ -44,12 +44,6 @@ class CrowdSteps:
         self._choices = LastLaws()
 
     @cached_property
-    def _loops(self) -> ModuleType:
-        from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
-        return loops
-
-    @cached_property
     def _moves(self) -> Laws:
         """Laws of s_l', rows (s_l, s_g, a_l)."""
         return laws_of(self._local_transition.reshape(self._local_reward.size, -1))
@@ -76,7 +70,7 @@ class CrowdSteps:
         Raises:
             TypeError, ValueError: global states or actions that are no integers in range, or another shape.
         """
-        loops, size, (n_states, n_global, n_actions) = self._loops, len(s_g), self._local_reward.shape
+        loops, size, (n_states, n_global, n_actions) = _loops(), len(s_g), self._local_reward.shape
         wanted = (n_states if ways[0] else size, n_global if ways[0] else n_states, n_actions)
         if choices.shape != wanted or counts.shape != (size, n_states) or a_g.shape != s_g.shape:
             _refuse_shapes(s_g, a_g, counts, choices, wanted, follow=ways[0])
@@ -97,6 +91,13 @@ class CrowdSteps:
                 f"population {bad} is in state {s_g[bad]} and its global agent acts {a_g[bad]}"
             )
         return out
+
+
+@cache
+def _loops() -> ModuleType:
+    from kofn.envs import loops  # noqa: PLC0415  # loads numba
+
+    return loops
 
 
 def _whole(name: str, values: IntArray) -> IntArray:
