@@ -72,18 +72,13 @@ def table_size(k: int, n_states: int) -> int:
     """
     total = n_histograms(k, n_states)
     if total > 2**31:
-        raise ValueError(
-            f"histograms of {k} agents over {n_states} states are over 2^31, too many for a table; lower k"
-        )
+        size = f"histograms of {k} agents over {n_states} states are over 2^31"
+        raise ValueError(f"{size}, too many for a table; lower k")
     return total
 
 
 def enumerate_histograms(k: int, n_states: int) -> IntArray:
-    """All histograms of k agents in rank order, int64 [n_histograms, n_states].
-
-    Raises:
-        ValueError: more than 2^31 histograms (use samples instead of a table).
-    """
+    """All histograms of k agents in rank order, int64 [n_histograms, n_states]; refuses what `table_size` refuses."""
     total = table_size(k, n_states)
     counts, left = np.zeros((total, n_states), dtype=np.int64), np.array([k])
     for i in range(n_states - 1):  # every beginning goes on with 0 .. `left` agents in state i
