@@ -13,8 +13,8 @@ from kofn.agents.operators import Kernel, dense_kernels_fit, exact_kernel
 from kofn.agents.symmetric_power.power import UnstablePowerError, symmetric_power
 from kofn.agents.symmetric_power.shears import LANES
 from kofn.envs.arrays import FloatArray
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Sizes
-from kofn.envs.population import n_histograms
 
 DENSE_ROWS_PER_SHEAR = 16
 """Dense kernels are preferred up to this many histograms per pair of states, .."""

@@ -11,9 +11,14 @@ surrogate game, N = n the deployed one. With kernels K_{s_g} of the local side, 
 The derivative of Phi in the policy that ALL agents share is (checked against finite differences in the tests)
 
     G(x, s_g, a) = sum_c d(s_g, c) c_x [ r_l(x, s_g, a)/N + gamma sum_y P_l(y | x, s_g, a) U(s_g, c, x, y) ],
-    U(s_g, c, x, y) = sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y).
+    U(s_g, c, x, y) = sum_{s_g'} P_g^pi(s_g' | s_g, c) sum_o K_{s_g}^{N-1}(o | c - e_x) V(s_g', o + e_y),
 
-and in pi_g it is sum_c d(s_g, c) O(F | c) Q(s_g, c, a_g). Both linear systems are solved by LU factors in a small chain
+and in pi_g it is sum_c d(s_g, c) O(F | c) Q(s_g, c, a_g). The kernel of N-1 agents is not needed where P~, the law
+of one agent at s_g, can be inverted, as one of N agents moves like the others:
+
+    K_{s_g}^N V(s_g', o + e_z) = sum_y P~(y | z) sum_{o'} K_{s_g}^{N-1}(o' | o) V(s_g', o' + e_y).
+
+Both linear systems are solved by LU factors in a small chain
 and by GMRES in a large one.
 """
 
@@ -32,10 +37,10 @@ from kofn.agents.observation_channel import Channel, lift, project
 from kofn.agents.one_thread import one_blas_thread
 from kofn.agents.operators import Kernel, expected_next, induced_reward, induced_transition
 from kofn.envs.arguments import check_fields, checked_types
-from kofn.envs.arrays import FloatArray, float_array, integer, positive
+from kofn.envs.arrays import FloatArray, IntArray, float_array, integer, positive
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms
 from kofn.envs.side_by_side import side_by_side
 
 RELATIVE_TOLERANCE = 1e-12
@@ -43,6 +48,9 @@ RELATIVE_TOLERANCE = 1e-12
 
 MAX_DIRECT_STATES = 300
 """States up to which the linear systems are solved directly."""
+
+MAX_CONDITION = 1e3
+"""Condition up to which laws of one agent are inverted: three of sixteen digits are lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,36 +195,45 @@ class LumpedChain:
         seen = project(weights, *sizes, self.channel)
         return seen.swapaxes(0, 1)
 
-    def local_gradient(self, kernels_of_others: Sequence[Kernel]) -> FloatArray:
-        """G = dPhi/dpi_l, float [s_l, s_g, a_l], from the kernels of N-1 agents."""
-        game, counts = self.game, self.histograms
-        visits = self.occupancy @ (counts / self.n_agents)
+    def local_gradient(
+        self, kernel_of_others: Callable[[int, FloatArray], Kernel], *, exact: bool = True
+    ) -> FloatArray:
+        """G = dPhi/dpi_l, float [s_l, s_g, a_l].
+
+        Args:
+            kernel_of_others: the kernel of N-1 agents from (s_g, P~); not called where that of N will do.
+            exact: whether kernels are exact.
+        """
+        game = self.game
+        visits = self.occupancy @ (self.histograms / self.n_agents)
         gradient: FloatArray = np.einsum("gx,xga->xga", visits, game.local_reward)
-        for s_g, kernel in enumerate(kernels_of_others):
-            landing = self._value_of_landing(s_g, kernel)
-            ahead = np.einsum("f,fx,fxy->xy", self.occupancy[s_g], counts, landing, optimize=True)
+        for s_g, law in enumerate(induced_transition(game, self.local_policy)):
+            leaving = self._leaving(s_g)
+            if exact and np.linalg.cond(law) <= MAX_CONDITION:
+                together = (self.kernels[s_g] @ self.values.T)[self._joined]
+                ahead = np.linalg.solve(law, np.einsum("ozp,oxp->zx", together, leaving, optimize=True)).T
+            else:
+                landed = self.values.T[self._joined]
+                expected = kernel_of_others(s_g, law) @ landed.reshape(len(landed), -1)
+                ahead = np.einsum("oyp,oxp->xy", expected.reshape(landed.shape), leaving, optimize=True)
             gradient[:, s_g] += game.discount * np.einsum("xay,xy->xa", game.local_transition[:, s_g], ahead)
         return gradient
 
-    def _value_of_landing(self, s_g: int, kernel: Kernel) -> FloatArray:
-        """Expected next value when one agent of c leaves state x and lands in y, float [histogram, x, y].
+    @cached_property
+    def _others(self) -> IntArray:
+        """Histograms o of N-1 agents, int64 [o, s_l]."""
+        return enumerate_histograms(self.n_agents - 1, self.game.n_local_states)
 
-        Entries with no agent in x are zero: they carry no weight in the gradient.
-        """
-        n_states = self.game.n_local_states
-        unit = np.eye(n_states, dtype=np.int64)
-        others = enumerate_histograms(self.n_agents - 1, n_states)
-        joined = rank_histograms(others[:, None, :] + unit)
-        # [others, y, s_g'] -> expectation over where the others land, then over s_g'.
-        ahead = self.values.T[joined].reshape(len(others), -1)
-        expected = np.asarray(kernel @ ahead).reshape(len(others), n_states, -1)
-        counts = self.histograms.astype(np.int64)
-        landing = np.zeros((len(counts), n_states, n_states))
-        for x in range(n_states):
-            occupied = np.flatnonzero(counts[:, x])
-            left = rank_histograms(counts[occupied] - unit[x])
-            landing[occupied, x] = np.einsum("fyp,fp->fy", expected[left], self.global_moves[s_g, occupied])
-        return landing
+    @cached_property
+    def _joined(self) -> IntArray:
+        """Ranks of o + e_x, int64 [o, x]."""
+        unit = np.eye(self.game.n_local_states, dtype=np.int64)
+        return rank_histograms(self._others[:, None, :] + unit)
+
+    def _leaving(self, s_g: int) -> FloatArray:
+        """d(s_g, c) c_x P_g^pi(s_g' | s_g, c) at c = o + e_x: agents that leave x and go on to s_g', [o, x, s_g']."""
+        visits = self.occupancy[s_g, self._joined] * (self._others + 1)
+        return np.asarray(visits[..., None] * self.global_moves[s_g, self._joined])
 
 
 @one_blas_thread()

@@ -21,7 +21,7 @@ from scipy import sparse
 
 from kofn.agents.product_channel import expect, gather, multinomial_weights
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 
 Channel = Literal["without_replacement", "multinomial"]
 

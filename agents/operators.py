@@ -34,14 +34,9 @@ from kofn.agents.gathered_ranks import gathered_ranks, slots_of
 from kofn.agents.symmetric_power.power import SymmetricPower
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import (
-    conditional_probabilities,
-    enumerate_histograms,
-    n_histograms,
-    rank_histograms,
-    sample_multinomial,
-)
+from kofn.envs.population import conditional_probabilities, sample_multinomial
 from kofn.envs.side_by_side import side_by_side
 
 Kernel = FloatArray | sparse.csr_array | AveragingKernel | SymmetricPower

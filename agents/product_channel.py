@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 
 BLOCK_ENTRIES = 2**18
 """Entries of a matrix a_m that are formed at once: they should stay in the second-level cache."""

@@ -13,7 +13,7 @@ from kofn.agents.operators import induced_reward, induced_transition
 from kofn.agents.solvers import value_iteration
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 
 RESOLUTION = 16
 """K of the lattice."""

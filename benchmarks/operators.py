@@ -33,7 +33,7 @@ from kofn.agents.solvers import value_iteration
 from kofn.agents.symmetric_power.power import symmetric_power
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, n_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms
 from kofn.envs.warehouse_dispatch import game as warehouse
 from kofn.experiments.tables import text_table
 

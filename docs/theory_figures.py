@@ -39,7 +39,8 @@ from kofn.agents.bounds import (
 from kofn.agents.lumped_chain import LumpedChain, deployed_kernels
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, rank_histograms, sample_without_replacement
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
+from kofn.envs.population import sample_without_replacement
 from kofn.envs.start_law import FixedStart
 from kofn.envs.streams import child, seed_sequence
 from kofn.envs.warehouse_dispatch import game as warehouse

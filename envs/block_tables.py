@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.compiled import compiled
-from kofn.envs.population import enumerate_histograms, n_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms
 
 Words = npt.NDArray[np.uint64]
 

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 from kofn.envs.arrays import IntArray, integer, one_of
-from kofn.envs.population import count_states, n_histograms, rank_histograms, unrank_histograms
+from kofn.envs.histograms import n_histograms, rank_histograms, unrank_histograms
+from kofn.envs.population import count_states
 
 ObsMode = Literal["box", "discrete", "multidiscrete"]
 Summary = Literal["histogram", "states"]

@@ -27,9 +27,9 @@ from kofn.envs.arrays import (
     restore_frozen,
 )
 from kofn.envs.files import naming_damage, read_table, write_table
+from kofn.envs.histograms import columns_that_fit, n_histograms, rank_histograms
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
-from kofn.envs.population import columns_that_fit, n_histograms, rank_histograms
 
 GLOBAL_POLICY_NAMES = ("uniform", "keep")
 LOCAL_POLICY_NAMES = ("uniform", "stay")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, first_index, float_array, freeze, integer, probability_array, restore_frozen
-from kofn.envs.population import enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
 
 
 @dataclass(frozen=True, eq=False)

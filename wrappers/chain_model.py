@@ -30,8 +30,9 @@ from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.dynamics import Draws
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.policies import GlobalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms, sample_without_replacement
+from kofn.envs.population import sample_without_replacement
 from kofn.wrappers.crowds import Crowd, draw, draw_landing
 from kofn.wrappers.finite_mdp import FiniteMDP
 

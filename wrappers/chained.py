@@ -23,10 +23,10 @@ from gymnasium.spaces import Discrete
 from kofn.envs.arrays import FloatArray, IntArray, as_array, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Sizes
 from kofn.envs.observations import Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
-from kofn.envs.population import n_histograms
 from kofn.envs.registration import as_game, default_sizes
 from kofn.wrappers.chain_model import MAX_TABLE_ENTRIES, ChainModel, ChainState
 from kofn.wrappers.chain_values import Discounting, Placement

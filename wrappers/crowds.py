@@ -12,15 +12,9 @@ import numpy as np
 from scipy.special import gammaln, xlogy
 
 from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.population import (
-    conditional_probabilities,
-    count_states,
-    enumerate_histograms,
-    n_histograms,
-    rank_histograms,
-    sample_multinomial,
-)
+from kofn.envs.population import conditional_probabilities, count_states, sample_multinomial
 from kofn.envs.start_law import StartLaw
 
 

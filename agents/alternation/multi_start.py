@@ -41,9 +41,9 @@ from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import sampled_game
+from kofn.envs.histograms import n_histograms
 from kofn.envs.observations import Observation
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import n_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
 STARTS = ("paper", "from_paper", "uniform", "chase")

@@ -27,10 +27,10 @@ from kofn.agents.deep.runtime import integer_seed, naming_divergence, private_ra
 from kofn.envs.arguments import text
 from kofn.envs.arrays import integer
 from kofn.envs.continuous import ContinuousGame
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.model import Game
 from kofn.envs.observations import GlobalEncoding, LocalEncoding, one_hot
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
-from kofn.envs.population import enumerate_histograms
 from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse
 from kofn.wrappers.continuous_vector import Deviation, RewardNotion
 from kofn.wrappers.deviations import check_notions

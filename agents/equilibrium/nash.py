@@ -36,8 +36,8 @@ from kofn.agents.lumped_chain import LumpedChain
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import n_histograms
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import n_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
 TOLERANCE = 1e-10

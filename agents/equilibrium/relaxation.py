@@ -26,9 +26,9 @@ from kofn.agents.solvers import FixedPoint, value_iteration
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.model import Game
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import enumerate_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
 TOLERANCE = 1e-9

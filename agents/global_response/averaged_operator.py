@@ -29,8 +29,8 @@ import numpy.typing as npt
 from kofn.agents.bounds.stochastic_rewards import hoeffding_reward_noise
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import enumerate_histograms
 
 DRAWS_AT_ONCE = 2**20
 """Local rewards drawn in one go: bounds the working memory."""

@@ -20,9 +20,9 @@ import numpy as np
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
 from kofn.envs.continuous import ContinuousGame
+from kofn.envs.histograms import n_histograms, rank_histograms
 from kofn.envs.model import Sizes
 from kofn.envs.observations import SUMMARIES, Summary
-from kofn.envs.population import n_histograms, rank_histograms
 
 Shares = Callable[[Any], FloatArray]
 """States [...] -> weights [..., element], nonnegative with sum 1."""

@@ -15,8 +15,8 @@ from kofn.agents.solvers import WINDOW
 from kofn.envs.arrays import integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Game, Sizes
-from kofn.envs.population import n_histograms
 
 Operator = Literal["auto", "exact", "monte_carlo"]
 OPERATORS = ("auto", "exact", "monte_carlo")

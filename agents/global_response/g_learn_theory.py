@@ -21,8 +21,8 @@ from kofn.agents.bounds.bound import confidence
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.global_response.averaged_operator import RewardTable
 from kofn.agents.global_response.g_learn_plan import GLearnPlan, samples_asked_for, sweeps_asked_for
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Game
-from kofn.envs.population import n_histograms
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,8 +32,8 @@ from kofn.agents.global_response.surrogate import Ahead, Surrogate, TabularSurro
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import enumerate_histograms
 from kofn.envs.streams import Streams
 
 MAX_ENTRIES = 2**27

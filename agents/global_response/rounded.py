@@ -13,7 +13,7 @@ import numpy as np
 
 from kofn.agents.averaging_kernel import AveragingKernel, averaging_kernel
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 
 DECIMALS = 9
 """Remainders that agree to this many decimals are tied: they differ by rounding of the expectation only."""

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.population import count_states, enumerate_histograms, rank_histograms
+from kofn.envs.population import count_states
 
 DRAWS_AT_ONCE = 2**20
 """Agents moved in one go when tuples are sampled: bounds the working memory."""

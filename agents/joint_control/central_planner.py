@@ -39,8 +39,8 @@ from kofn.agents.solvers import FixedPoint, value_iteration
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, probability_array
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.policies import GlobalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

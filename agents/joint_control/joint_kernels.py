@@ -24,13 +24,8 @@ from kofn.agents.operators import MAX_DENSE_BYTES, Kernel
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
-from kofn.envs.population import (
-    conditional_probabilities,
-    enumerate_histograms,
-    n_histograms,
-    rank_histograms,
-    sample_multinomial,
-)
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
+from kofn.envs.population import conditional_probabilities, sample_multinomial
 
 
 def exact_bytes(game: TabularGame, layout: Layout) -> int:

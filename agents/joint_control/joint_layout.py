@@ -17,8 +17,8 @@ import numpy as np
 
 from kofn.agents.global_response.g_learn import MAX_TABLE_ENTRIES
 from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.model import Sizes
-from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,15 +33,11 @@ import numpy as np
 from kofn.agents.evaluation import BATCH, Evaluation
 from kofn.envs.arguments import check_fields, checked_types
 from kofn.envs.arrays import FloatArray, IntArray, as_array, first_index, freeze, integer, one_of, restore_frozen
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy
-from kofn.envs.population import (
-    MAX_AGENTS,
-    count_states,
-    enumerate_histograms,
-    sample_without_replacement,
-)
+from kofn.envs.population import MAX_AGENTS, count_states, sample_without_replacement
 from kofn.envs.simulator import LumpedSimulator
 from kofn.envs.streams import Seed, Streams
 

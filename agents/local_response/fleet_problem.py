@@ -20,9 +20,9 @@ from kofn.agents.observation_channel import Channel
 from kofn.agents.operators import Kernel, induced_transition, sampled_kernel
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import n_histograms
 from kofn.envs.streams import child
 
 Deviation = Literal["shared", "tagged"]
@@ -95,12 +95,16 @@ class FleetProblem:
         return chain.global_actions
 
     def kernels(self, n_agents: int, local_policy: LocalPolicy) -> Sequence[Kernel]:
-        """Laws of the next histogram of `n_agents` agents, one per s_g.
+        """Laws of the next histogram of `n_agents` agents, one per s_g."""
+        laws = induced_transition(self.game, local_policy)
+        return [self.kernel(n_agents, s_g, law) for s_g, law in enumerate(laws)]
+
+    def kernel(self, n_agents: int, s_g: int, law: FloatArray) -> Kernel:
+        """The law of the next histogram of `n_agents` agents that move by `law` [s_l, s_l'] at s_g.
 
         Samples start from one seed per s_g, so that policies with the same actions at s_g share its kernel.
         """
-        laws = induced_transition(self.game, local_policy)
-        return [self._kernel(n_agents, s_g, law.tobytes()) for s_g, law in enumerate(laws)]
+        return self._kernel(n_agents, s_g, law.tobytes())
 
     @cached_property
     def _kernel(self) -> Callable[[int, int, bytes], Kernel]:

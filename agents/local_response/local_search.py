@@ -19,9 +19,9 @@ import numpy as np
 from kofn.agents.local_response.fleet_problem import SEARCH_STREAM, FleetProblem, FleetResponse
 from kofn.agents.operators import MAX_DENSE_BYTES
 from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Game, Sizes
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import n_histograms
 
 MAX_EXHAUSTIVE = 20_000
 """Maps that exhaustive search will try."""

@@ -22,9 +22,10 @@ from kofn.agents.operators import induced_transition
 from kofn.agents.solvers import FixedPoint, value_iteration
 from kofn.envs.arrays import FloatArray, integer
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import rank_histograms
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import conditional_probabilities, rank_histograms, sample_multinomial
+from kofn.envs.population import conditional_probabilities, sample_multinomial
 
 CROWD_ITERATIONS = 50
 LOWEST_TEMPERATURE = 0.3

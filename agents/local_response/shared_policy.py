@@ -13,6 +13,7 @@ zigzags where the best policy is stochastic: its gap shrinks as slowly as 1/t.)
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -88,7 +89,7 @@ class _Point:
 
 
 def _point(problem: FleetProblem, chain: LumpedChain) -> _Point:
-    gradient = chain.local_gradient(problem.kernels(problem.n_agents - 1, chain.local_policy))
+    gradient = chain.local_gradient(partial(problem.kernel, problem.n_agents - 1), exact=problem.n_samples == 0)
     target = _greedy(gradient, chain.local_policy)
     return _Point(chain, gradient, target, float(np.vdot(target - chain.local_policy.table, gradient)))
 

@@ -35,9 +35,9 @@ from kofn.agents.operators import Kernel, induced_reward
 from kofn.agents.solvers import FixedPoint, value_iteration
 from kofn.envs.arrays import FloatArray, integer, one_of
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.model import Game
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms
 
 Reward = Literal["team", "own"]
 

@@ -36,10 +36,10 @@ from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, positive
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
+from kofn.envs.histograms import n_histograms
 from kofn.envs.model import Sizes
 from kofn.envs.observations import Observation
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import n_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
 LAST_TENTH = 0.9

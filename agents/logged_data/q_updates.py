@@ -44,7 +44,7 @@ class WalkTables(NamedTuple):
         local_payments: thresholds of the laws of r_l, [s_l, s_g, a_l, J - 1].
         global_rewards: values of r_g, [s_g, a_g, J].
         local_rewards: values of r_l, [s_l, s_g, a_l, J].
-        choose: C(r + m, m) [r, m], for ranking histograms (see `kofn.envs.population`).
+        choose: C(r + m, m) [r, m], for ranking histograms (see `kofn.envs.histograms`).
     """
 
     global_moves: FloatArray

@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray, as_array, first_index, float_array, freeze, integer, restore_frozen
 from kofn.envs.files import naming_damage, read_npz, write_npz
-from kofn.envs.population import count_states, n_histograms, rank_histograms
+from kofn.envs.histograms import n_histograms, rank_histograms
+from kofn.envs.population import count_states
 
 
 class SpaceSizes(NamedTuple):

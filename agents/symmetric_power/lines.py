@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import IntArray
-from kofn.envs.population import enumerate_histograms, n_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms
 
 Numbers = npt.NDArray[np.int32]
 

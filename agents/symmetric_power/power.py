@@ -33,7 +33,7 @@ from kofn.agents.symmetric_power.shears import (
     take_rows,
 )
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.population import enumerate_histograms, n_histograms, table_size
+from kofn.envs.histograms import enumerate_histograms, n_histograms, table_size
 
 TOLERANCE = 1e-11
 """Error, relative to max |V|, up to which an operator is trusted."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 
 
 def make_random_local(game: TabularGame, seed: int) -> LocalPolicy:

@@ -1,17 +1,18 @@
 """The lumped chain against individual agents: values, occupancies, and the gradient against finite differences."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from oracle import brute_force
 
-from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.lumped_chain import MAX_CONDITION, LumpedChain
 from kofn.agents.observation_channel import lift, project
 from kofn.agents.operators import exact_kernel, induced_transition, sampled_kernel
 from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]
@@ -23,9 +24,8 @@ def chain_of(game: TabularGame, global_policy: GlobalPolicy, local_policy: Local
     return LumpedChain(game, global_policy, local_policy, kernels, global_policy.k)
 
 
-def gradient_of(chain: LumpedChain) -> FloatArray:
-    others = [exact_kernel(t, chain.n_agents - 1) for t in induced_transition(chain.game, chain.local_policy)]
-    return chain.local_gradient(others)
+def gradient_of(chain: LumpedChain, *, exact: bool = True) -> FloatArray:
+    return chain.local_gradient(lambda _, law: exact_kernel(law, chain.n_agents - 1), exact=exact)
 
 
 Chains = Callable[..., LumpedChain]
@@ -143,10 +143,34 @@ def test_gradient_equals_finite_differences(
         local_policy = random_local(game, seed)
         if deterministic:
             local_policy = LocalPolicy(np.eye(n_actions)[local_policy.table.argmax(axis=2)])
-        gradient = gradient_of(chain_of(game, global_policy, local_policy))
+        chain = chain_of(game, global_policy, local_policy)
         slopes = finite_differences(game, global_policy.probabilities(), local_policy.table, n_agents)
         assert np.abs(slopes).max() > 0.1
-        assert gradient - gradient[..., :1] == pytest.approx(slopes, abs=1e-6 * np.abs(slopes).max())
+        for gradient in (gradient_of(chain), gradient_of(chain, exact=False)):
+            assert gradient - gradient[..., :1] == pytest.approx(slopes, abs=1e-6 * np.abs(slopes).max())
+
+
+def test_gradient_does_without_the_kernel_of_the_others_where_the_law_can_be_inverted(chain: Chains) -> None:
+    """Equal up to rounding times the condition of the laws; the others' kernel is used where no law can be inverted."""
+
+    def never(s_g: int, law: FloatArray) -> FloatArray:
+        raise AssertionError(f"asked for the kernel of the others at s_g={s_g}")
+
+    lumped = chain(0, 4)
+    laws = induced_transition(lumped.game, lumped.local_policy)
+    worst = max(np.linalg.cond(law) for law in laws)
+    assert worst <= MAX_CONDITION
+    inverted, wanted = lumped.local_gradient(never), gradient_of(lumped, exact=False)
+    assert inverted == pytest.approx(wanted, abs=1e-14 * worst * np.abs(wanted).max())
+    together = np.tile(
+        lumped.game.local_transition[:1], (3, 1, 1, 1)
+    )  # where an agent goes does not depend on where it is
+    alike = chain_of(
+        replace(lumped.game, local_transition=together), lumped.global_policy, LocalPolicy.named("uniform", lumped.game)
+    )
+    with pytest.raises(AssertionError, match="asked for the kernel of the others at s_g=0"):
+        alike.local_gradient(never)
+    assert gradient_of(alike) == pytest.approx(gradient_of(alike, exact=False), abs=1e-14)
 
 
 def test_gradient_of_a_start_that_never_leaves_its_state(random_game: Games, random_global: GlobalPolicies) -> None:

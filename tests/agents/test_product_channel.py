@@ -8,7 +8,7 @@ from scipy.stats import multinomial, multivariate_hypergeom
 from kofn.agents import product_channel
 from kofn.agents.observation_channel import lift, project
 from kofn.agents.product_channel import expect, gather, hypergeometric_weights, multinomial_weights
-from kofn.envs.population import enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
 
 Array = npt.NDArray[np.float64]
 

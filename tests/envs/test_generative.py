@@ -34,7 +34,7 @@ from kofn.envs import (
     sampled_game,
 )
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.population import rank_histograms
+from kofn.envs.histograms import rank_histograms
 from kofn.envs.simulator import LocalTiming
 from kofn.envs.streams import Seed
 from kofn.wrappers.subsample import SubsampleObservation

@@ -15,13 +15,9 @@ from scipy import stats
 from kofn.envs import IndividualSimulator, LumpedSimulator, Streams, TabularGame, binomial, loops, ziggurat
 from kofn.envs.agent_kernel import UNSURE
 from kofn.envs.arrays import FloatArray
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.inversion import cumulative_thresholds, integer_thresholds
-from kofn.envs.population import (
-    conditional_probabilities,
-    enumerate_histograms,
-    sample_multinomial,
-    sample_without_replacement,
-)
+from kofn.envs.population import conditional_probabilities, sample_multinomial, sample_without_replacement
 from kofn.envs.recycling import Recycler
 from kofn.envs.spreading import BLOCKWISE, EACH, FEW
 from kofn.envs.xoshiro import advance, integer_below, mixed_word, next_word, start_stream

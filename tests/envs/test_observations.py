@@ -9,6 +9,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 from kofn.envs.arrays import IntArray
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.observations import (
     OBS_MODES,
     SUMMARIES,
@@ -20,7 +21,7 @@ from kofn.envs.observations import (
     Summary,
     one_hot,
 )
-from kofn.envs.population import count_states, enumerate_histograms
+from kofn.envs.population import count_states
 
 FORMATS: list[tuple[Any, Any]] = list(itertools.product(OBS_MODES, SUMMARIES))
 DTYPES = {"box": np.float32, "multidiscrete": np.int64, "discrete": np.int64}

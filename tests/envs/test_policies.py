@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.files import FORMAT_VERSION, write_npz
+from kofn.envs.histograms import enumerate_histograms, n_histograms
 from kofn.envs.policies import GLOBAL_POLICY_NAMES, LOCAL_POLICY_NAMES, as_global_policy, as_local_policy
-from kofn.envs.population import enumerate_histograms, n_histograms
 
 AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]
 RandomGame = Callable[..., TabularGame]

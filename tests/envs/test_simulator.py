@@ -13,7 +13,8 @@ from scipy import stats
 
 from kofn.envs import DirichletStart, FixedStart, IndividualSimulator, LumpedSimulator, Streams, TabularGame
 from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.population import MAX_AGENTS, n_histograms, rank_histograms
+from kofn.envs.histograms import n_histograms, rank_histograms
+from kofn.envs.population import MAX_AGENTS
 from kofn.envs.simulator import LocalTiming, cumulative_thresholds, sample_rows
 
 AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]

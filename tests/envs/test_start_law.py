@@ -14,7 +14,7 @@ from scipy.special import gammaln
 
 from kofn.envs import DirichletStart, FixedStart
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.start_law import StartLaw, start_law_from_array, start_law_to_array
 
 LAWS: list[StartLaw] = [

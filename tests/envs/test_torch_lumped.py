@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from kofn.envs import RewardLaw, TabularGame
-from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.torch_lumped import TorchLumpedSimulator
 
 torch = pytest.importorskip("torch")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
 
 MakeKernel = Callable[[int, np.random.Generator], FloatArray]
 

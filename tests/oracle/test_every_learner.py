@@ -19,7 +19,7 @@ from oracle.deviator import Deviator
 from kofn import agents
 from kofn.agents import AlternatingConfig, AlternatingMARL, IndicatorFeatures, LumpedChain, MultiStart
 from kofn.envs import FixedStart, GenerativeGame, GlobalPolicy, LocalPolicy, PopulationEnv, TabularGame
-from kofn.envs.population import enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
 from kofn.wrappers import FiniteMDP, SubsampleObservation
 
 DELTA = 1e-6

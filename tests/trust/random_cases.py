@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 
 sizes = st.integers(1, 5)
 

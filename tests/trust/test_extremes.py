@@ -10,7 +10,7 @@ import pytest
 from kofn.agents import AlternatingConfig, AlternatingMARL, evaluate, g_learn, l_learn, nash_gap, subsample_mfq
 from kofn.envs import GlobalPolicy, LocalPolicy, PopulationEnv, TabularGame
 from kofn.envs.arrays import magnitude
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 from kofn.envs.simulator import IndividualSimulator, LumpedSimulator
 from kofn.envs.streams import Streams
 from kofn.wrappers import SubsampleObservation

@@ -14,7 +14,8 @@ from kofn.agents import AlternatingConfig, AlternatingMARL, LumpedChain, g_learn
 from kofn.agents.operators import exact_kernel, induced_transition
 from kofn.envs import GlobalPolicy, LocalPolicy, PopulationEnv, TabularGame
 from kofn.envs.arrays import IntArray
-from kofn.envs.population import rank_histograms, sample_without_replacement
+from kofn.envs.histograms import rank_histograms
+from kofn.envs.population import sample_without_replacement
 from kofn.envs.simulator import IndividualSimulator, LumpedSimulator
 from kofn.envs.streams import Streams
 from kofn.wrappers import SubsampleObservation

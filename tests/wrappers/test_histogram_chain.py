@@ -11,7 +11,7 @@ import pytest
 from oracle import brute_force, chains
 
 from kofn.envs import DirichletStart, GlobalPolicy, TabularGame
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 from kofn.wrappers import HistogramChain, ReplicaChain
 from kofn.wrappers.histogram_chain import KINDS
 

@@ -10,7 +10,7 @@ import pytest
 from oracle import brute_force, chains
 
 from kofn.envs import DirichletStart, GlobalPolicy, LocalPolicy, TabularGame
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 from kofn.wrappers import ReplicaChain
 
 MakeGame = Callable[..., TabularGame]

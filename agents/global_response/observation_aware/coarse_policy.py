@@ -14,9 +14,9 @@ import numpy as np
 
 from kofn.envs.arguments import check_fields
 from kofn.envs.arrays import IntArray, integer
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.model import Game
 from kofn.envs.policies import GlobalPolicy
-from kofn.envs.population import enumerate_histograms, rank_histograms
 
 
 def coarse_tails(tails: IntArray, k: int, resolution: int) -> IntArray:

@@ -44,9 +44,9 @@ from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import IntArray, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame, sampled_game
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.model import Sizes
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import enumerate_histograms, n_histograms, rank_histograms
 from kofn.envs.streams import Seed, child, seed_sequence
 
 GAME_STREAM, GREEDY_STREAM, CLIMB_STREAM = range(3)

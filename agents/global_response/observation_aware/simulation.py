@@ -27,15 +27,10 @@ from kofn.agents.operators import induced_reward, induced_transition
 from kofn.agents.product_channel import gather, hypergeometric_weights, multinomial_weights
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.policies import LocalPolicy
-from kofn.envs.population import (
-    conditional_probabilities,
-    enumerate_histograms,
-    rank_histograms,
-    sample_multinomial,
-    sample_without_replacement,
-)
+from kofn.envs.population import conditional_probabilities, sample_multinomial, sample_without_replacement
 from kofn.envs.side_by_side import parts, side_by_side
 from kofn.envs.streams import child
 

@@ -24,7 +24,7 @@ from kofn.agents.bounds.bellman import Regime
 from kofn.agents.operators import bellman_operator, exact_kernel, induced_reward, induced_transition, surrogate_reward
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]

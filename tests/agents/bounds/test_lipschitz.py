@@ -11,7 +11,7 @@ from kofn.agents import g_learn
 from kofn.agents.bounds import GameSizes, lipschitz_corrected, lipschitz_printed, sampling_gap_predictor
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]

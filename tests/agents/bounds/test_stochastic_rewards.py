@@ -18,7 +18,7 @@ from kofn.agents.bounds.bellman import Regime
 from kofn.agents.operators import bellman_operator, exact_kernel, induced_reward, induced_transition, surrogate_reward
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
 
 Games = Callable[..., TabularGame]
 

@@ -11,8 +11,8 @@ from kofn.agents import AlternatingConfig, AlternatingMARL
 from kofn.agents.alternation.learners import Problem
 from kofn.agents.deep.plug_in import Sb3Learner, env_learner
 from kofn.envs import PopulationEnv, TabularGame
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.population import enumerate_histograms
 from kofn.wrappers import GlobalBestResponse, LocalBestResponse, SubsampleObservation
 
 

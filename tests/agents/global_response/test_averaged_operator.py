@@ -15,7 +15,7 @@ from kofn.agents.solvers import value_iteration
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.generative import GenerativeGame
-from kofn.envs.population import enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.reward_law import RewardLaw
 
 Games = Callable[..., TabularGame]

@@ -9,7 +9,7 @@ from kofn.agents.global_response.observation_aware.learner import observation_aw
 from kofn.agents.global_response.observation_aware.simulation import CrowdGame
 from kofn.agents.starts import chase
 from kofn.envs import GlobalPolicy, TabularGame
-from kofn.envs.population import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms
 
 
 @pytest.mark.parametrize(("k", "resolution"), [(7, 3), (9, 9), (10, 4), (6, 1)])

@@ -9,7 +9,8 @@ import pytest
 from kofn.agents.global_response.features import Hats, IndicatorFeatures, OneHot, ProductFeatures
 from kofn.envs import TabularGame
 from kofn.envs.cluster_line import game as cluster_line
-from kofn.envs.population import count_states, enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
+from kofn.envs.population import count_states
 
 Games = Callable[..., TabularGame]
 

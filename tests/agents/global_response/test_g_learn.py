@@ -14,7 +14,7 @@ from kofn.agents.global_response.g_learn import choose_operator
 from kofn.agents.operators import surrogate_reward
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import n_histograms, rank_histograms
+from kofn.envs.histograms import n_histograms, rank_histograms
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]

@@ -18,7 +18,7 @@ from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.cluster_line import game as cluster_line
 from kofn.envs.cluster_line_conventions import Chase
 from kofn.envs.continuous import ContinuousGame
-from kofn.envs.population import enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.streams import Streams, child, seed_sequence
 from kofn.envs.warehouse_dispatch import game as warehouse
 

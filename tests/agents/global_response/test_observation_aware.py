@@ -14,7 +14,7 @@ from kofn.agents.lumped_chain import LumpedChain
 from kofn.agents.observation_channel import lift, project
 from kofn.agents.operators import exact_kernel, induced_transition
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
-from kofn.envs.population import enumerate_histograms, n_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]

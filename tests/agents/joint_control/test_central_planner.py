@@ -13,7 +13,7 @@ from kofn.agents.joint_control.joint_kernels import exact_kernels, landing_kerne
 from kofn.agents.joint_control.joint_layout import layout_of
 from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import enumerate_histograms, n_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]

@@ -16,7 +16,8 @@ from kofn.agents.joint_control import mfq_execution
 from kofn.agents.joint_control.mfq_execution import JointPolicy, action_laws, evaluate_mfq, sampling_law
 from kofn.agents.joint_control.subsample_mfq import subsample_mfq
 from kofn.envs import DirichletStart, FixedStart, GlobalPolicy, LocalPolicy, PopulationEnv, TabularGame
-from kofn.envs.population import count_states, enumerate_histograms
+from kofn.envs.histograms import enumerate_histograms
+from kofn.envs.population import count_states
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]

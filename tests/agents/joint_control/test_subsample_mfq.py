@@ -13,7 +13,7 @@ from kofn.agents import g_learn
 from kofn.agents.joint_control.subsample_mfq import MfqResult, mean_field_value_iteration, subsample_mfq
 from kofn.envs import DirichletStart, LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.population import n_histograms
+from kofn.envs.histograms import n_histograms
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]

@@ -9,7 +9,8 @@ from oracle import brute_force
 from oracle.deviator import Deviator
 
 from kofn.agents import l_learn
-from kofn.agents.lumped_chain import LumpedChain, deployed_kernels
+from kofn.agents.exact_operator import exact_operator
+from kofn.agents.lumped_chain import LumpedChain
 from kofn.envs import DirichletStart, GlobalPolicy, LocalPolicy, TabularGame
 
 Games = Callable[..., TabularGame]
@@ -110,7 +111,7 @@ def test_to_first_order_all_deviations_add_up(
     fleet, global_policy = random_local(game, 5), random_global(game, k, 5)
     oracle = Deviator(game, global_policy.probabilities(), fleet.table, n_agents, k)
     chain = LumpedChain.exact(game, global_policy, fleet, n_agents)
-    gradient = chain.local_gradient(deployed_kernels(game, fleet, n_agents - 1))
+    gradient = chain.local_gradient(lambda _, law: exact_operator(law, n_agents - 1))
     for x, s_g in np.ndindex(2, 2):
         step = np.zeros_like(fleet.table)
         step[x, s_g] = [-1e-4, 1e-4]

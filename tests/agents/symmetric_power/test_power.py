@@ -10,7 +10,7 @@ from kofn.agents.exact_operator import exact_operator
 from kofn.agents.operators import exact_kernel
 from kofn.agents.symmetric_power.factorisation import factorise
 from kofn.agents.symmetric_power.power import TOLERANCE, SymmetricPower, UnstablePowerError, probe, symmetric_power
-from kofn.envs.population import n_histograms, rank_histograms
+from kofn.envs.histograms import n_histograms, rank_histograms
 
 ALLOWED = 1e-10
 """What the library promises, relative to the largest |V|; the operators themselves are trusted up to a tenth of it."""
