@@ -9,8 +9,7 @@ it are run:
    on a small warehouse; where Stable-Baselines3 or TorchRL is pinned, a few steps of training with it;
 2. the test suite: the tests of the interfaces that these versions touch (`INTERFACES`), or those named by `--tests`;
    with `--whole`, every test but those of packaging, architecture, documentation and README, which belong to one set of
-   versions; the extras that need no PyTorch are installed for it. Tests that need what is not installed are left out or
-   skipped.
+   versions. Tests that need what is not installed are left out or skipped; the extras that need no PyTorch always are.
 
 What does not install or run is a row that says so. Interpreters that are not there (in pyenv's folder or on the path)
 are left out, with a note on the standard error stream. The exit status is the number of rows that do not end as
@@ -104,7 +103,7 @@ def interpreter(version: str) -> str | None:
     return next((str(path) for path in found if path.is_file()), None)
 
 
-def run(row: Row, folder: Path, tests: list[str], whole: bool) -> tuple[dict[str, str], str]:
+def run(row: Row, folder: Path, tests: list[str]) -> tuple[dict[str, str], str]:
     """(versions found, "works" or what failed) of one row."""
     python = interpreter(row.python)
     assert python is not None  # as the caller chooses
@@ -114,8 +113,7 @@ def run(row: Row, folder: Path, tests: list[str], whole: bool) -> tuple[dict[str
         if not (venv / "bin" / "python").exists():
             _call([python, "-m", "venv", str(venv)])
         pip = [str(venv / "bin" / "pip"), "install", "--quiet"]
-        wanted = [str(ROOT) + EXTRAS, *WITHOUT_TORCH] if whole else [str(ROOT)]
-        _call([*pip, *wanted, *TOOLS, *(f"{name}=={version}" for name, version in row.pins.items())])
+        _call([*pip, str(ROOT) + EXTRAS, *WITHOUT_TORCH, *TOOLS, *(f"{name}=={version}" for name, version in row.pins.items())])
         _call([*pip, "--no-deps", "--force-reinstall", str(ROOT)])
     except subprocess.CalledProcessError as error:
         return dict(row.pins), f"does not install: {_last_line(error.stderr)}"
@@ -166,7 +164,7 @@ def main() -> int:
         if interpreter(row.python) is None:
             print(f"row {number}: no Python {row.python} here", file=sys.stderr)
             continue
-        found, result = run(row, folder, list(WHOLE if arguments.whole else arguments.tests), arguments.whole)
+        found, result = run(row, folder, list(WHOLE if arguments.whole else arguments.tests))
         surprises += result.startswith("works") == row.fails
         cells = [found.get(name, found.get(name.replace("_", "-"), "")) for name in SHOWN]
         print("| " + " | ".join([row.python, *cells, result]) + " |", flush=True)

@@ -14,6 +14,7 @@ from gymnasium.utils.env_checker import data_equivalence
 
 from kofn.envs import GAMES, game_id
 from kofn.envs.registration import game_module
+from kofn.wrappers.factory import make_aec, make_parallel
 
 has_registry = pytest.mark.skipif(not hasattr(pettingzoo, "register"), reason="PettingZoo before 1.27 has no registry")
 LIMITS = [{}, {"k": 3}, {"k": 3, "summary": "states"}]
@@ -26,7 +27,14 @@ every_game_and_mode = pytest.mark.parametrize(("name", "obs_mode"), MODES)
 def maker(kind: Any, name: str, **options: Any) -> Callable[..., Any]:
     """A constructor of small environments of a registered game."""
     small = {"n_agents": 12, "max_cycles": 6, **options}
-    return lambda **more: pettingzoo.make(kind, game_id(name), **{**small, **more})
+    return lambda **more: make(kind, name, **{**small, **more})
+
+
+def make(kind: Any, name: str, **options: Any) -> Any:
+    """As users make it: from the registry or, before PettingZoo 1.27, by the factory that the registry would call."""
+    if hasattr(pettingzoo, "make"):
+        return pettingzoo.make(kind, game_id(name), **options)
+    return {"parallel": make_parallel, "aec": make_aec}[kind](game=name, **options)
 
 
 RESET_GIVES = ("observations", "infos", "agents", "state")

@@ -6,9 +6,8 @@ Beside it: `test_conformance_determinism`, `_copies`, `_wrappers`, `_views` and 
 from types import SimpleNamespace
 from typing import Any
 
-import pettingzoo
 import pytest
-from episodes import every_game, every_game_and_mode, every_limit, has_registry, maker
+from episodes import every_game, every_game_and_mode, every_limit, make, maker
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.test import (
     api_test,
@@ -20,12 +19,11 @@ from pettingzoo.test import (
     state_test,
 )
 
-from kofn.envs import GAMES, PopulationEnv, game_id
+from kofn.envs import GAMES, PopulationEnv
 from kofn.envs.observations import OBS_MODES
 from kofn.envs.registration import game_module
 
 pytestmark = [
-    has_registry,
     # Advice of PettingZoo's checks that a global and a local agent cannot both follow.
     pytest.mark.filterwarnings("ignore:Agents have different observation space sizes:UserWarning"),
     pytest.mark.filterwarnings("ignore:Observations are different shapes:UserWarning"),
@@ -112,7 +110,7 @@ def test_module_has_the_customary_constructors(name: str) -> None:
 def test_default_size_works(name: str, limited: bool) -> None:
     defaults = game_module(name).DEFAULTS
     limit = {"k": defaults.k} if limited else {}
-    env = pettingzoo.make("parallel", game_id(name), **limit)
+    env = make("parallel", name, **limit)
     observations, _ = env.reset(seed=0)
     assert len(observations) == defaults.n_agents + 1
     assert env.unwrapped.max_cycles == defaults.max_cycles

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from episodes import episode, every_game, every_limit, has_registry, maker, random_actions
+from episodes import episode, every_game, every_limit, maker, random_actions
 from gymnasium.utils.env_checker import data_equivalence
-
-pytestmark = has_registry
 
 CLONERS = [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))]
 every_cloner = pytest.mark.parametrize("clone", CLONERS, ids=["deepcopy", "pickle"])

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from episodes import assert_same_episode, episode, every_game, every_game_and_mode, every_limit, has_registry, maker
+from episodes import assert_same_episode, episode, every_game, every_game_and_mode, every_limit, maker
 from gymnasium.utils.env_checker import data_equivalence
 from pettingzoo.utils import BaseParallelWrapper
-
-pytestmark = has_registry
 
 
 @every_game_and_mode

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from episodes import every_game, every_limit, has_registry, maker, random_actions
+from episodes import every_game, every_limit, maker, random_actions
 from gymnasium.utils.env_checker import data_equivalence
 from pettingzoo.test import api_test, parallel_api_test
 from pettingzoo.utils import BaseParallelWrapper
@@ -15,7 +15,6 @@ from pettingzoo.utils.wrappers import AssertOutOfBoundsWrapper, OrderEnforcingWr
 from kofn.wrappers import SubsampleObservation
 
 pytestmark = [
-    has_registry,
     # Advice of PettingZoo's checks that a global and a local agent cannot both follow.
     pytest.mark.filterwarnings("ignore:Agents have different observation space sizes:UserWarning"),
     pytest.mark.filterwarnings("ignore:Observations are different shapes:UserWarning"),
