@@ -6,6 +6,7 @@ registering imports nothing.
 """
 
 import importlib
+import inspect
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -78,9 +79,20 @@ def game_module(name: str) -> ModuleType:
     return importlib.import_module(f"kofn.envs.{known_name('game', name, GAMES)}")
 
 
-def registered_game(name: str) -> Any:
-    """A registered game at its default parameters: a TabularGame or, without arrays, an `OpenGame`."""
-    return game_module(name).game()
+def registered_game(name: str, **options: Any) -> Any:
+    """A registered game: a TabularGame or, without arrays, an `OpenGame`.
+
+    Args:
+        name: registered name.
+        options: arguments of the game module's `game`, where they differ from their defaults.
+
+    Raises:
+        TypeError, ValueError: an unknown name or option (the message lists the known), or a value out of range.
+    """
+    make = game_module(name).game
+    for option in options:
+        known_name(f"an option of {name}", option, inspect.signature(make).parameters)
+    return make(**options)
 
 
 def as_game(game: TabularGame | str) -> TabularGame:

@@ -37,6 +37,7 @@ class TrainConfig:
             "ppo", "a2c" or "reward".
         n_agents: n, local agents (omitted: the game's default).
         max_cycles: steps per episode (omitted: the game's default).
+        options: NAME VALUE .. of the game where it is not to be its default, e.g. n_zones 3 discount 0.9.
         seed: source of all randomness; the same seed writes the same files.
         folder: run folder (omitted: runs/GAME-nN-kK-seedSEED).
         resume: go on with an interrupted run in the folder.
@@ -56,6 +57,7 @@ class TrainConfig:
     learner: str = "observation_aware"
     n_agents: int | None = None
     max_cycles: int | None = None
+    options: dict[str, int | float | bool | str] = field(default_factory=dict)
     seed: int = 0
     folder: Path | None = None
     resume: bool = False
@@ -89,8 +91,10 @@ class SweepConfig:
         seeds: number of seeds, counted from first_seed.
         first_seed: the first seed.
         n_agents: numbers of local agents (omitted: each game's default).
-        vary: FIELD=VALUE,VALUE,.. for any other setting of `kofn train`, e.g. alternation.eta=0.5,1.
+        vary: FIELD=VALUE,VALUE,.. for any other setting of `kofn train`, e.g. alternation.eta=0.5,1 or
+            options.n_zones=3,5.
         max_cycles: steps per episode (omitted: the game's default).
+        options: NAME VALUE .. of every game, see `kofn train`.
         n_rollouts: rollouts of the evaluation that ends each cell.
         nash_gap: also bracket what either player could still gain by deviating (exact: few agents only).
         folder: where cells, tables and figures go (omitted: runs/sweep-GAMES).
@@ -115,6 +119,7 @@ class SweepConfig:
     n_agents: tuple[int, ...] = ()
     vary: tuple[str, ...] = ()
     max_cycles: int | None = None
+    options: dict[str, int | float | bool | str] = field(default_factory=dict)
     n_rollouts: int = 4000
     nash_gap: bool = False
     folder: Path | None = None

@@ -17,8 +17,8 @@ from kofn.experiments.plots.redraw import is_sweep, read_tables, redraw
 from kofn.experiments.report_page import PAGE
 from kofn.experiments.statistics import Interval, aggregate, paired_difference, probability_of_improvement
 from kofn.experiments.sweeps.folder import read_cells, read_sweep
-from kofn.experiments.sweeps.grid import flat, varied_fields
-from kofn.experiments.train_continuous import NAME_FILE
+from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, varied_fields
+from kofn.experiments.train_continuous import noted_game
 
 REPORT_FILE = "report.html"
 
@@ -84,13 +84,20 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
     yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
     seed = content["seed"]["entropy"]
-    noted = folder / NAME_FILE
-    game = noted.read_text(encoding="utf-8").strip() if noted.exists() else "GAME"
+    game = _as_typed(noted_game(folder))
     yield (
         "How to reproduce",
         f"<p>With kofn {version('kofn')}, <code>kofn train {html.escape(game)} --k {content['k']} "
         f"--n-agents {content['n_agents']} --seed {seed}</code> and the settings above writes the same files.</p>",
     )
+
+
+def _as_typed(noted: tuple[str, dict[str, Any]] | None) -> str:
+    """A game and its options as the command line takes them."""
+    if noted is None:
+        return "GAME"
+    name, options = noted
+    return " ".join([name, *(["--options"] if options else []), *(f"{key} {value}" for key, value in options.items())])
 
 
 def _sweep_sections(folder: Path) -> Iterator[tuple[str, str]]:
@@ -124,8 +131,7 @@ def _configuration(descriptions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _base_differences(flattened: Sequence[Mapping[str, Any]]) -> list[str]:
-    base = ("game", "learner", "k", "n_agents", "max_cycles", "seed")
-    return [name for name in base if len({json.dumps(content[name]) for content in flattened}) > 1]
+    return [name for name in BASE_COLUMNS if len({json.dumps(content[name]) for content in flattened}) > 1]
 
 
 def groups(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:

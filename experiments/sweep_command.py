@@ -1,6 +1,5 @@
 """`kofn sweep`: from the command line's settings to cells, and what to say when it stops."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from kofn.envs.registration import game_module
 from kofn.experiments.config import SweepConfig, TrainConfig
 from kofn.experiments.sweeps.cells import CellOutcome
 from kofn.experiments.sweeps.executors import backend_executor
-from kofn.experiments.sweeps.grid import describe, grid
+from kofn.experiments.sweeps.grid import describe, grid, literal
 from kofn.experiments.sweeps.sweep import SweepResult, sweep
 from kofn.experiments.tracking import Tracker, proposal_scalars, trackers, wandb
 
@@ -21,6 +20,7 @@ def sweep_tasks(config: SweepConfig) -> list[TrainConfig]:
     base = TrainConfig(
         game=config.games[0],
         max_cycles=config.max_cycles,
+        options=config.options,
         n_rollouts=config.n_rollouts,
         nash_gap=config.nash_gap,
         alternation=config.alternation,
@@ -50,15 +50,8 @@ def parse_vary(settings: tuple[str, ...]) -> dict[str, list[Any]]:
             raise ValueError(f"vary must be FIELD=VALUE,VALUE,..; got {setting!r}")
         if name in values:
             raise ValueError(f"vary names {name} twice")
-        values[name] = [_literal(text) for text in texts.split(",")]
+        values[name] = [literal(text) for text in texts.split(",")]
     return values
-
-
-def _literal(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def sweep_folder(config: SweepConfig) -> Path:

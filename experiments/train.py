@@ -7,7 +7,7 @@
 | `gain.csv` | what dispatcher, fleet and choice of equilibrium gain over the paper's method (observation_aware) |
 | `evaluation.csv` | discounted return of the start and the trained pair, on seeds of its own |
 | `trajectory.csv` | one episode of the trained pair |
-| `game.txt` | of a game given as functions, its registered name |
+| `game.txt` | the game's registered name, and its options |
 | `nash_gap.csv` | with `--nash-gap`: what either player could still gain, at least and at most |
 | `potential.png`, `occupancy.png` | potential per proposal; where the agents were |
 | `tensorboard/` | the proposals once more, where TensorBoard is installed |
@@ -42,7 +42,7 @@ from kofn.envs.continuous import ContinuousGame
 from kofn.envs.files import plain_name, write_text
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.registration import default_sizes
+from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.streams import child
 from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
 from kofn.experiments.csv_files import write_evaluations, write_rows
@@ -53,11 +53,11 @@ from kofn.experiments.train_continuous import (
     draw_continuous,
     evaluate_pair,
     load_run,
+    make_env,
     note_game,
 )
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
 from kofn.wrappers.continuous_episodes import is_continuous
-from kofn.wrappers.factory import make_parallel
 
 REPORT_STREAM, TRAJECTORY_STREAM, ACCURACY_STREAM, GAP_STREAM = range(100, 104)
 """Streams of the run's seed that the driver does not use."""
@@ -104,7 +104,7 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     folder = config.folder if config.folder is not None else default_folder(config, model)
     first = (model.global_policy, model.local_policy) if is_continuous(config.game) else None
     model = _open_folder(model, folder, config)
-    note_game(folder, config.game)
+    note_game(folder, config)
     model.save(folder)
     record = trackers(folder, "", model.description(), project=config.track)
     log = proposal_log(record)
@@ -158,7 +158,7 @@ def build_model(config: TrainConfig) -> Model:
         return build_continuous(sizes)
     if is_continuous(config.game):
         raise ValueError(f"{config.game} has continuous states: choose --learner {', '.join(DEEP_LEARNERS)}")
-    env = make_parallel(game=sizes.game, k=sizes.k, n_agents=sizes.n_agents, max_cycles=sizes.max_cycles)
+    env = make_env(sizes)
     global_learner, local_learner = config.global_learner, config.local_learner
     if config.learner == "observation_aware":
         given = (global_learner, local_learner)
@@ -178,9 +178,15 @@ def build_model(config: TrainConfig) -> Model:
 
 
 def resolved(config: TrainConfig) -> TrainConfig:
-    """The configuration with the game's default sizes where it names none."""
+    """The configuration with the game's default sizes where it names none.
+
+    Raises:
+        TypeError, ValueError: an unknown game, or options that it does not take.
+    """
     defaults = default_sizes(config.game)
     assert defaults is not None  # a registered name
+    if config.options:
+        registered_game(config.game, **config.options)
     return replace(
         config,
         k=config.k if config.k is not None else defaults.k,
@@ -190,8 +196,9 @@ def resolved(config: TrainConfig) -> TrainConfig:
 
 
 def default_folder(config: TrainConfig, model: Model) -> Path:
-    """runs/GAME-nN-kK-seedSEED."""
-    name = f"{config.game}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
+    """runs/GAME-OPTIONS-nN-kK-seedSEED."""
+    options = "".join(f"-{name}{value}" for name, value in config.options.items())
+    name = f"{config.game}{options}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
     return Path("runs") / plain_name("run folder", name)
 
 

@@ -3,7 +3,7 @@
 A sweep's figures lie in `figures/`, each as SVG, PDF and PNG, one set per game and number of agents.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from kofn.envs.registration import registered_game
 from kofn.experiments.figures import occupancy_figure, potential_figure
 from kofn.experiments.line_episode import line_figure, read_line
 from kofn.experiments.plots.against_k import accuracy_figure, bound_figure, gap_figure, return_figure
-from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, values
+from kofn.experiments.plots.data import Row, read_csv, read_optional, values
 from kofn.experiments.plots.episodes import heatmap_figure, histories_figure
 from kofn.experiments.plots.save import save_in_formats
 from kofn.experiments.reference.load import authors_returns, authors_seconds
 from kofn.experiments.sweeps.cells import has_tables
 from kofn.experiments.sweeps.folder import SWEEP_FILE
+from kofn.experiments.sweeps.grid import OPTIONS, literal
 from kofn.experiments.train_continuous import load_run
 from kofn.experiments.trajectory import Trajectory
 
@@ -121,20 +122,36 @@ def redraw_sweep(folder: Path) -> list[Path]:
 
 
 def sweep_figures(tables: SweepTables) -> Iterator[tuple[str, Figure]]:
-    """Names and figures, one set per game and number of agents."""
-    for game in distinct(tables.results, "game"):
-        of_game = [row for row in tables.results if row["game"] == game]
-        for n_agents in distinct(of_game, "n_agents"):
-            rows = [row for row in of_game if row["n_agents"] == n_agents]
-            suffix = game if len(distinct(of_game, "n_agents")) == 1 else f"{game}_n{n_agents}"
-            for name, figure in _figures(game, rows, tables):
-                yield f"{name}_{suffix}", figure
+    """Names and figures, one set per game, its options, and number of agents."""
+    sets: dict[tuple[str, str, str], list[Row]] = {}
+    for row in tables.results:
+        sets.setdefault((row["game"], _in_words(game_options(row)), row["n_agents"]), []).append(row)
+    of_one_size = {key[:2] for key in sets if [other[:2] for other in sets].count(key[:2]) == 1}
+    for (game, options, n_agents), rows in sets.items():
+        suffix = game + "".join(f"_{option}" for option in options.replace(" = ", "").split(", ") if option)
+        suffix += "" if (game, options) in of_one_size else f"_n{n_agents}"
+        for name, figure in _figures(rows, tables):
+            yield f"{name}_{suffix}", figure
 
 
-def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tuple[str, Figure]]:
-    game = registered_game(name)
+def game_options(row: Row) -> dict[str, Any]:
+    """The options of a cell's game, of the columns `options.NAME`."""
+    return {
+        name.removeprefix(OPTIONS): literal(value)
+        for name, value in row.items()
+        if name.startswith(OPTIONS) and value != ""
+    }
+
+
+def _in_words(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in options.items())
+
+
+def _figures(rows: Sequence[Row], tables: SweepTables) -> Iterator[tuple[str, Figure]]:
+    name, options = rows[0]["game"], game_options(rows[0])
+    game = registered_game(name, **options)
     cells = {row["cell"] for row in rows}
-    title = f"{title_of(game)}, n = {rows[0]['n_agents']}"
+    title = ", ".join(filter(None, [title_of(game), _in_words(options), f"n = {rows[0]['n_agents']}"]))
     timings = [row for row in tables.timings if row["cell"] in cells]
     reference = (authors_returns(name), authors_seconds(name)) if _at_reference_sizes(rows) else (None, None)
     yield "return", return_figure(rows, timings, title, *reference)
@@ -156,4 +173,4 @@ def _figures(name: str, rows: Sequence[Row], tables: SweepTables) -> Iterator[tu
 def _at_reference_sizes(rows: Sequence[Row]) -> bool:
     """Whether the sweep plays the sizes that the authors' figures were measured at."""
     sizes = {"warehouse_dispatch": ("1000", "100"), "cluster_line": ("500", "50")}
-    return all(sizes.get(row["game"]) == (row["n_agents"], row["max_cycles"]) for row in rows)
+    return all(sizes.get(row["game"]) == (row["n_agents"], row["max_cycles"]) and not game_options(row) for row in rows)

@@ -19,7 +19,7 @@ from typing import Any
 
 from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, plain_name, read_json, write_json, write_text
 from kofn.experiments.sweeps.cells import CellOutcome
-from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, varied_fields
+from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, option_fields, varied_fields
 
 SWEEP_KIND, CELL_KIND = "Sweep", "SweepCell"
 SWEEP_FILE = "sweep.json"
@@ -126,11 +126,12 @@ def _read_cell(path: Path, name: str) -> CellOutcome:
 def write_tables(folder: Path, cells: Mapping[str, dict[str, Any]], finished: Mapping[str, CellOutcome]) -> None:
     """Write the tables of the finished cells."""
     done = [name for name in cells if name in finished]
-    varied = varied_fields(list(cells.values()))
+    descriptions = list(cells.values())
+    columns = dict.fromkeys((*BASE_COLUMNS, *option_fields(descriptions), *varied_fields(descriptions)))
     settings = {name: flat(cells[name]) for name in done}
     rows, timings = [], []
     for name in done:
-        shown = {"cell": name, **{column: settings[name][column] for column in (*BASE_COLUMNS, *varied)}}
+        shown = {"cell": name, **{column: settings[name].get(column) for column in columns}}
         rows.append({**shown, **finished[name].row})
         timings.append({**shown, **finished[name].timing})
     history = [{"cell": name, **line} for name in done for line in finished[name].history]

@@ -18,6 +18,9 @@ from kofn.experiments.train import resolved
 PRESENTATION = ("folder", "resume", "overwrite", "progress_bar", "track")
 """Fields that change no result."""
 
+OPTIONS = "options."
+"""How columns of the games' options begin."""
+
 BASE_COLUMNS = ("game", "learner", "k", "n_agents", "max_cycles", "seed")
 """Fields that every table of results names."""
 
@@ -27,7 +30,8 @@ def grid(base: TrainConfig, values: Mapping[str, Iterable[Any]] | None = None) -
 
     Args:
         base: everything that is not varied.
-        values: field -> its values; a dotted name reaches the learners' settings ("alternation.eta").
+        values: field -> its values; a dotted name reaches the learners' settings ("alternation.eta") and the
+            game's ("options.n_zones").
 
     Raises:
         TypeError, ValueError: an unknown field, or a value that the configuration refuses.
@@ -48,8 +52,11 @@ def grid(base: TrainConfig, values: Mapping[str, Iterable[Any]] | None = None) -
 
 def with_field(config: Any, name: str, value: Any) -> Any:
     """A configuration with one field changed; a dotted name reaches into it."""
-    known_name("field", name, field_names(config))
     head, _, rest = name.partition(".")
+    inside = getattr(config, head, None)
+    if rest and isinstance(inside, Mapping):  # options of a game, which knows their names
+        return replace(config, **{head: {**inside, rest: value}})
+    known_name("field", name, field_names(config))
     return replace(config, **{head: with_field(getattr(config, head), rest, value) if rest else value})
 
 
@@ -99,6 +106,20 @@ def varied_fields(descriptions: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def literal(text: str) -> Any:
+    """A value as typed: JSON where it is any, so that numbers, true, false and null are read as such; else the text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def option_fields(descriptions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Options of games that any cell names, dotted."""
+    return list(dict.fromkeys(f"{OPTIONS}{name}" for description in descriptions for name in description["options"]))
+
+
 def label(description: Mapping[str, Any]) -> str:
     """A cell in a few words."""
-    return "{game} {learner} k={k} n={n_agents} seed={seed}".format(**description)
+    options = "".join(f" {name}={value}" for name, value in description["options"].items())
+    return "{game}{options} {learner} k={k} n={n_agents} seed={seed}".format(**{**description, "options": options})

@@ -53,6 +53,7 @@ def test_train_writes_the_run_folder_and_prints_the_outcome(capsys):
     folder = Path("runs/warehouse_dispatch-n30-k2-seed3")
     assert set(files_of(folder)) == {
         "config.json",
+        "game.txt",
         "history.csv",
         "game.npz",
         "global_policy.npz",
