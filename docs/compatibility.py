@@ -113,7 +113,8 @@ def run(row: Row, folder: Path, tests: list[str]) -> tuple[dict[str, str], str]:
         if not (venv / "bin" / "python").exists():
             _call([python, "-m", "venv", str(venv)])
         pip = [str(venv / "bin" / "pip"), "install", "--quiet"]
-        _call([*pip, str(ROOT) + EXTRAS, *WITHOUT_TORCH, *TOOLS, *(f"{name}=={version}" for name, version in row.pins.items())])
+        wanted = [str(ROOT) + EXTRAS, *WITHOUT_TORCH, *TOOLS]
+        _call([*pip, *wanted, *(f"{name}=={version}" for name, version in row.pins.items())])
         _call([*pip, "--no-deps", "--force-reinstall", str(ROOT)])
     except subprocess.CalledProcessError as error:
         return dict(row.pins), f"does not install: {_last_line(error.stderr)}"
