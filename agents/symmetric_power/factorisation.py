@@ -14,7 +14,8 @@ With R_j = |d| + |w_{j+1}| + .. + |w_q|,
 and the first of them is multiplied by R_0 (1 in U/u, g_a in L u). No pivot, however small, is divided by anywhere else,
 so singular matrices and permutations are no special cases. Rows follow one another such that nothing moves twice.
 Nothing but the g_i > 1 amplifies rounding errors: k-th symmetric powers are as accurate as max_i g_i^k allows. Orders
-with a small growth g = max g_i >= 1 are sought by branch and bound: along an elimination, g_i plus the absolute row sum
+with a small growth g = max g_i >= 1 are sought by branch and bound where the states' own order, which saves moving rows
+about, has not one already: along an elimination, g_i plus the absolute row sum
 of what is left of row i never falls. g = 1 means that nothing cancels, as when all of L and U is nonnegative.
 """
 
@@ -60,14 +61,17 @@ class Shears:
     columns: IntArray
     growth: float
 
+    @property
+    def in_order(self) -> bool:
+        """Whether both orders are the states' own."""
+        natural = np.arange(len(self.rows))
+        return bool((self.rows == natural).all() and (self.columns == natural).all())
+
 
 def factorise(matrix: FloatArray, enough: float) -> Shears:
     """Shears of a row-stochastic `matrix` [s_l, s_l']; orders are sought until the growth is at most `enough`."""
     n_states = len(matrix)
-    width = n_states**2 if n_states <= ALL_PIVOTS else 2 * n_states
-    budget = max(n_states, SEARCH_FLOPS // (width * n_states**2))
-    orders, rank = search_orders(np.array(matrix), n_states <= ALL_PIVOTS, budget, enough)
-    rows, columns = orders
+    (rows, columns), rank = _orders(matrix, enough)
     lower, upper = _eliminated(matrix[rows][:, columns], rank)
     masses = np.abs(upper).sum(axis=1)
     signed = np.where(np.diag(upper) < 0, -masses, masses)
@@ -86,6 +90,20 @@ def factorise(matrix: FloatArray, enough: float) -> Shears:
         columns=columns,
         growth=float(growths.max()),
     )
+
+
+def _orders(matrix: FloatArray, enough: float) -> tuple[IntArray, int]:
+    """Orders of rows and columns, int64 [2, position], and the number of pivots: the states' own if that will do."""
+    n_states = len(matrix)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # a pivot may be 0
+        lower, upper = _eliminated(matrix, n_states)
+        growth = (np.abs(lower) @ np.abs(upper)).sum(axis=1).max()
+    if growth <= enough:
+        return np.stack([np.arange(n_states)] * 2), n_states
+    width = n_states**2 if n_states <= ALL_PIVOTS else 2 * n_states
+    budget = max(n_states, SEARCH_FLOPS // (width * n_states**2))
+    orders: tuple[IntArray, int] = search_orders(np.array(matrix), n_states <= ALL_PIVOTS, budget, enough)
+    return orders
 
 
 def _eliminated(matrix: FloatArray, rank: int) -> tuple[FloatArray, FloatArray]:

@@ -55,7 +55,8 @@ def lines_of(k: int, n_states: int) -> Lines:
     return Lines(ranks=ranks, lengths=lengths, given=np.array(given, dtype=np.int64))
 
 
-def relabelled(k: int, source: IntArray) -> Numbers:
+@lru_cache(maxsize=8)
+def relabelled(k: int, source: tuple[int, ...]) -> Numbers:
     """Ranks of the histograms c'_x = c_{source[x]} for all histograms c of k agents, int32 [histogram]."""
     n_states = len(source)
     tails = _tails(enumerate_histograms(k, n_states)[:, source])

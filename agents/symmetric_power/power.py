@@ -94,12 +94,14 @@ class SymmetricPower:
             )
         given = np.ascontiguousarray(columns.reshape(len(columns), -1), dtype=np.float64)
         found, lost = np.empty_like(given), 0.0
-        values, spread = _aligned_rows(len(given)), _aligned_rows(len(given))
+        values = _aligned_rows(len(given))
+        spread = values if self.shears.in_order else _aligned_rows(len(given))
         before, after, pairs, weights = self._program
         lines = lines_of(self.n_agents, len(self.transition))
         for first in range(0, given.shape[1], LANES):
             weight, most = spread_columns(given, first, spread)
-            take_rows(spread, before, values)
+            if spread is not values:
+                take_rows(spread, before, values)
             apply_shears(values, (lines.ranks, lines.lengths, lines.given), pairs, weights, self.adjoint)
             moved, farthest = put_rows(values, first, after, found)
             kept = np.abs(moved - weight).max() / max(most, TINY) if self.adjoint else farthest
@@ -140,9 +142,11 @@ class SymmetricPower:
         shears, k = self.shears, self.n_agents
         pairs = np.stack([shears.sources, shears.targets], axis=1)
         weights = binomial_weights(shears.stay, shears.move, k)
+        rows, columns = shears.rows, shears.columns
+        first, last = (rows, columns) if self.adjoint else (columns, rows)
+        before, after = relabelled(k, tuple(np.argsort(first).tolist())), relabelled(k, tuple(last.tolist()))
         if not self.adjoint:
-            return relabelled(k, np.argsort(shears.columns)), relabelled(k, shears.rows), pairs, weights
-        before, after = relabelled(k, np.argsort(shears.rows)), relabelled(k, shears.columns)
+            return before, after, pairs, weights
         return before, after, np.ascontiguousarray(pairs[::-1]), np.ascontiguousarray(weights[::-1].swapaxes(1, 2))
 
 
