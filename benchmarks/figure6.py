@@ -133,7 +133,7 @@ def draw(runs: list[Run]) -> None:
     returns.plot(sizes, middle, label="G-LEARN and L-LEARN, deviation between seeds")
     returns.plot(list(authors), list(authors.values()), "o", color="0.4", label="authors' code")
     returns.set(xlabel="robots seen per step, k", ylabel="discounted return", title="warehouse, n = 1000, H = 100")
-    returns.legend(fontsize="small", loc="lower right")
+    figure.legend(fontsize="small", loc="outside lower center", ncols=2)
     times.plot(sizes, [here[:, 1].mean() for here in by_size], "o-", markersize=3)
     times.set(xlabel="robots seen per step, k", title="processor seconds per run, evaluation included")
     times.set_ylim(bottom=0)

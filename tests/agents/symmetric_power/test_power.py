@@ -37,6 +37,18 @@ def test_two_hundred_kernels_of_every_class_agree_with_dense_ones(make: MakeKern
         assert np.vdot(expected, weights) == pytest.approx(np.vdot(values, moved), abs=ALLOWED * len(dense))
 
 
+def test_orders_are_sought_where_the_states_own_does_not_do() -> None:
+    """Nothing cancels in a lazy walk as it stands; a rotation's first pivot is 0, and this kernel's order has growth 3.1."""
+    lazy, rotated = 0.9 * np.eye(4) + 0.025, np.roll(np.eye(4), 1, axis=1)
+    assert factorise(lazy, enough=1.01).in_order
+    for transition in (rotated, NEVER_STAYING, rotated @ lazy):
+        shears = factorise(transition, enough=1.01)
+        assert not shears.in_order
+        values = np.random.default_rng(0).uniform(-1, 1, (n_histograms(5, len(transition)), 3))
+        expected = exact_kernel(transition, 5) @ values
+        assert symmetric_power(transition, 5) @ values == pytest.approx(expected, abs=ALLOWED)
+
+
 @pytest.mark.parametrize("make", CLASSES, ids=lambda make: make.__name__)
 def test_twelve_agents_in_five_states_agree_with_the_dense_kernel(make: MakeKernel) -> None:
     rng = np.random.default_rng(1)
