@@ -38,7 +38,7 @@ def test_two_hundred_kernels_of_every_class_agree_with_dense_ones(make: MakeKern
 
 
 def test_orders_are_sought_where_the_states_own_does_not_do() -> None:
-    """Nothing cancels in a lazy walk as it stands; a rotation's first pivot is 0, and this kernel's order has growth 3.1."""
+    """Nothing cancels in a lazy walk as it stands; the first pivots of the others are 0 or small."""
     lazy, rotated = 0.9 * np.eye(4) + 0.025, np.roll(np.eye(4), 1, axis=1)
     assert factorise(lazy, enough=1.01).in_order
     for transition in (rotated, NEVER_STAYING, rotated @ lazy):
