@@ -43,8 +43,8 @@ def build_continuous(config: TrainConfig) -> AlternatingMARL:
 
 def make_env(config: TrainConfig) -> ParallelEnv[str, Observation, int]:
     """The environment of a configuration whose sizes are given (see `train.resolved`)."""
-    sizes: dict[str, Any] = {"k": config.k, "n_agents": config.n_agents, "max_cycles": config.max_cycles}
-    return make_parallel(game=config.game, **sizes, **config.options)
+    options: dict[str, Any] = {**config.options, "n_agents": config.n_agents, "max_cycles": config.max_cycles}
+    return make_parallel(game=config.game, k=config.k, **options)
 
 
 def note_game(folder: Path, config: TrainConfig) -> None:
