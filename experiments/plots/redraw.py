@@ -18,7 +18,7 @@ from kofn.envs.registration import registered_game
 from kofn.experiments.figures import occupancy_figure, potential_figure
 from kofn.experiments.line_episode import line_figure, read_line
 from kofn.experiments.plots.against_k import accuracy_figure, bound_figure, gap_figure, return_figure
-from kofn.experiments.plots.data import Row, read_csv, read_optional, values
+from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, values
 from kofn.experiments.plots.episodes import heatmap_figure, histories_figure
 from kofn.experiments.plots.save import save_in_formats
 from kofn.experiments.reference.load import authors_returns, authors_seconds
@@ -164,10 +164,13 @@ def _figures(rows: Sequence[Row], tables: SweepTables) -> Iterator[tuple[str, Fi
     history = histories_figure(rows, tables.history, title)
     if history is not None:
         yield "potential", history
-    drawn = has_tables(game) or isinstance(game, ContinuousGame)
-    heatmap = heatmap_figure(rows, tables.episodes, game, title) if drawn else None
-    if heatmap is not None:
-        yield "heatmap", heatmap
+    if has_tables(game) or isinstance(game, ContinuousGame):
+        learners = distinct(rows, "learner")
+        for learner in learners:
+            of_learner = [row for row in rows if row["learner"] == learner]
+            heatmap = heatmap_figure(of_learner, tables.episodes, game, title)
+            if heatmap is not None:
+                yield "heatmap" if len(learners) == 1 else f"heatmap_{learner}", heatmap
 
 
 def _at_reference_sizes(rows: Sequence[Row]) -> bool:

@@ -226,6 +226,8 @@ def test_the_report_renders_in_a_browser_without_an_error(report, tmp_path):
 def test_the_report_says_what_was_run_and_found(report, folder):
     assert not re.search(r'(src|href)="(?!data:)', report)  # nothing to load from anywhere
     assert "10 of 10 cells are finished" in report
+    for learner in ("paper", "mean_field"):
+        assert f"heatmap_{learner}_warehouse_dispatch" in report.replace(" ", "_")
     scores = [float(row["return"]) for row in read_csv(folder / "results.csv")[:2]]
     assert f"{aggregate(scores, 'mean', seed=[2]).estimate:.2f} [" in report
     for words in ("How to reproduce", "Configuration", "alternation.max_alternations", "paired difference"):
