@@ -4,6 +4,7 @@
 `random_game: Callable[..., TabularGame]`.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,7 +29,10 @@ collect_ignore = [path for name, paths in OF_EXTRAS.items() if importlib.util.fi
 @pytest.fixture(scope="session", autouse=True)
 def one_thread_per_worker(worker_id: str) -> Iterator[None]:
     """Tests that run side by side (pytest -n) leave each other the cores."""
-    with threadpool_limits(1 if worker_id != "master" else None):
+    alone = worker_id == "master"
+    if not alone and importlib.util.find_spec("torch") is not None:  # it makes its threads later
+        importlib.import_module("torch").set_num_threads(1)
+    with threadpool_limits(None if alone else 1):
         yield
 
 
