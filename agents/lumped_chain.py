@@ -167,13 +167,22 @@ class LumpedChain:
     @cached_property
     def _factors(self) -> tuple[FloatArray, npt.NDArray[np.int32]] | None:
         """LU factors of I - gamma P where the chain is small enough to prefer them to GMRES."""
-        size = self.start.size
-        if size > MAX_DIRECT_STATES:
+        if self.start.size > MAX_DIRECT_STATES:
             return None
-        dense = np.stack([kernel if isinstance(kernel, np.ndarray) else kernel.toarray() for kernel in self.kernels])
-        transition = np.einsum("gfp,gfh->gfph", self.global_moves, dense).reshape(size, size)
-        lower_upper, pivots = lu_factor(np.eye(size) - self.game.discount * transition)
+        lower_upper, pivots = lu_factor(self.dense_system)
         return lower_upper, pivots.astype(np.int32, copy=False)
+
+    @property
+    def dense_kernels(self) -> FloatArray:
+        """The kernels as matrices, float [s_g, histogram, histogram']."""
+        return np.stack([kernel if isinstance(kernel, np.ndarray) else kernel.toarray() for kernel in self.kernels])
+
+    @property
+    def dense_system(self) -> FloatArray:
+        """I - gamma P as a matrix, float [state, state']: for small chains."""
+        size = self.start.size
+        transition = np.einsum("gfp,gfh->gfph", self.global_moves, self.dense_kernels).reshape(size, size)
+        return np.asarray(np.eye(size) - self.game.discount * transition)
 
     @property
     def potential(self) -> float:

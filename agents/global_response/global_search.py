@@ -6,7 +6,8 @@ change of a single entry improves. With the gradient A(s_g, F, a) = dPhi/dpi_g(a
     propose     in every entry the action of largest A; rank the entries by what they promise, A(best) - <pi_g, A>
     accept      switching all promising entries, or the first half, quarter, .. of the ranking, or the first: whichever
                 raises Phi first (switching all at once need not, since each changes how often the others are met)
-    finish      when none does, try every single switch, and go on from the first that raises Phi
+    finish      when none does, try every single switch, and go on from the first that raises Phi (in a small chain only
+                those whose exact gain says so, `single_switches`)
 
 Phi never decreases. Stops at a policy without a single improving switch (`converged`), or at `max_steps`.
 """
@@ -15,7 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from kofn.agents.global_response.single_switches import MAX_STATES, switch_gains
 from kofn.agents.lumped_chain import LumpedChain
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer
@@ -89,10 +92,17 @@ def _switches(chain: LumpedChain) -> Iterator[FloatArray]:
     while size > 0:
         yield _switched(table, ranking[:size], best.ravel()[ranking[:size]])
         size //= 2
+    promising = _promising(chain)
     for entry in ranking:
-        for action in range(table.shape[2]):
-            if table.reshape(-1, table.shape[2])[entry, action] < 1:
-                yield _switched(table, np.array([entry]), np.array([action]))
+        for action in np.flatnonzero(promising[entry]):
+            yield _switched(table, np.array([entry]), np.array([action]))
+
+
+def _promising(chain: LumpedChain) -> npt.NDArray[np.bool_]:
+    """Which single switches may raise Phi, bool [entry, a_g]: all that change anything where the chain is too large."""
+    table, least = chain.global_policy.probabilities(), RESOLUTION / 2 * chain.game.value_bound
+    may = table < 1 if chain.start.size > MAX_STATES else switch_gains(chain) > least
+    return np.asarray(may.reshape(-1, table.shape[2]))
 
 
 def _switched(table: FloatArray, entries: IntArray, actions: IntArray) -> FloatArray:

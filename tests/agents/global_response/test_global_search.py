@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from oracle import brute_force
 
+from kofn.agents.global_response import global_search
 from kofn.agents.global_response.global_search import BuildChain, climb_global
+from kofn.agents.global_response.single_switches import switch_gains
 from kofn.agents.lumped_chain import LumpedChain, deployed_kernels
+from kofn.agents.observation_channel import Channel
 from kofn.envs import GlobalPolicy, LocalPolicy, TabularGame
 
 Games = Callable[..., TabularGame]
@@ -42,6 +45,47 @@ def test_no_single_switch_improves_the_end(
             switched = table.copy()
             switched[s_g, seen] = np.eye(2)[a_g]
             assert phi(switched) <= outcome.potential + 1e-8
+
+
+@pytest.mark.parametrize(
+    ("k", "n_agents", "channel"), [(1, 3, "without_replacement"), (3, 3, "without_replacement"), (3, 2, "multinomial")]
+)
+def test_gains_of_single_switches_are_those_of_the_switched_policies(
+    random_game: Games,
+    random_local: LocalPolicies,
+    random_global: GlobalPolicies,
+    k: int,
+    n_agents: int,
+    channel: Channel,
+) -> None:
+    """Phi of every switched policy's own chain, from a mixed policy and a deterministic one."""
+    for seed, deterministic in enumerate((False, True)):
+        game = random_game(seed, n_local=3, n_global_actions=3)
+        policy, fleet = random_global(game, k, seed, deterministic), random_local(game, seed)
+        kernels = deployed_kernels(game, fleet, n_agents)
+        chain = LumpedChain(game, policy, fleet, kernels, n_agents, channel)
+        gains, table = switch_gains(chain), policy.probabilities()
+        for s_g, seen, a_g in np.ndindex(gains.shape):
+            switched = table.copy()
+            switched[s_g, seen] = np.eye(3)[a_g]
+            other = GlobalPolicy(table=switched, k=k, n_local_states=3, n_actions=3)
+            wanted = LumpedChain(game, other, fleet, kernels, n_agents, channel).potential - chain.potential
+            assert gains[s_g, seen, a_g] == pytest.approx(wanted, abs=1e-9)
+        assert np.abs(gains).max() > 0.01
+
+
+def test_a_chain_too_large_for_its_inverse_is_climbed_to_the_same_policy(
+    random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(4):
+        game = random_game(seed)
+        build, start = chains(game, random_local(game, seed), 3), random_global(game, 2, seed, deterministic=True)
+        with_inverse = climb_global(build, start)
+        with monkeypatch.context() as patch:
+            patch.setattr(global_search, "MAX_STATES", 0)
+            without = climb_global(build, start)
+        assert with_inverse.n_iterations == without.n_iterations
+        np.testing.assert_array_equal(with_inverse.policy.table, without.policy.table)
 
 
 def test_all_agents_seen_ends_at_the_optimum(
