@@ -18,8 +18,7 @@ of one agent at s_g, can be inverted, as one of N agents moves like the others:
 
     K_{s_g}^N V(s_g', o + e_z) = sum_y P~(y | z) sum_{o'} K_{s_g}^{N-1}(o' | o) V(s_g', o' + e_y).
 
-Both linear systems are solved by LU factors in a small chain
-and by GMRES in a large one.
+Both linear systems are solved by LU factors in a small chain and by GMRES in a large one.
 """
 
 from collections.abc import Callable, Sequence

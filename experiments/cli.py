@@ -27,6 +27,7 @@ from kofn.experiments.config import (
 from kofn.experiments.plots.redraw import redraw
 from kofn.experiments.report import write_report
 from kofn.experiments.reproduce import reproduce
+from kofn.experiments.run_game import load_run
 from kofn.experiments.sweep_command import run_sweep, sweep_folder
 from kofn.experiments.sweeps.executors import backend_executor
 from kofn.experiments.tables import (
@@ -39,7 +40,6 @@ from kofn.experiments.tables import (
     text_table,
 )
 from kofn.experiments.train import resume_hint, train
-from kofn.experiments.train_continuous import load_run
 
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]

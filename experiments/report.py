@@ -15,10 +15,10 @@ from kofn.envs.files import naming_damage, read_json, write_text
 from kofn.experiments.plots.data import Row, distinct, read_csv, setting_columns, values
 from kofn.experiments.plots.redraw import is_sweep, read_tables, redraw
 from kofn.experiments.report_page import PAGE
+from kofn.experiments.run_game import as_typed, noted_game
 from kofn.experiments.statistics import Interval, aggregate, paired_difference, probability_of_improvement
 from kofn.experiments.sweeps.folder import read_cells, read_sweep
 from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, varied_fields
-from kofn.experiments.train_continuous import noted_game
 
 REPORT_FILE = "report.html"
 
@@ -84,20 +84,13 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
     yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
     seed = content["seed"]["entropy"]
-    game = _as_typed(noted_game(folder))
+    noted = noted_game(folder)
+    game = as_typed(*noted) if noted is not None else "GAME"
     yield (
         "How to reproduce",
         f"<p>With kofn {version('kofn')}, <code>kofn train {html.escape(game)} --k {content['k']} "
         f"--n-agents {content['n_agents']} --seed {seed}</code> and the settings above writes the same files.</p>",
     )
-
-
-def _as_typed(noted: tuple[str, dict[str, Any]] | None) -> str:
-    """A game and its options as the command line takes them."""
-    if noted is None:
-        return "GAME"
-    name, options = noted
-    return " ".join([name, *(["--options"] if options else []), *(f"{key} {value}" for key, value in options.items())])
 
 
 def _sweep_sections(folder: Path) -> Iterator[tuple[str, str]]:

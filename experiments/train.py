@@ -47,15 +47,9 @@ from kofn.envs.streams import child
 from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
 from kofn.experiments.csv_files import write_evaluations, write_rows
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
+from kofn.experiments.run_game import load_run, make_env, note_game, refuse_other_game
 from kofn.experiments.tracking import proposal_log, trackers, wandb
-from kofn.experiments.train_continuous import (
-    build_continuous,
-    draw_continuous,
-    evaluate_pair,
-    load_run,
-    make_env,
-    note_game,
-)
+from kofn.experiments.train_continuous import build_continuous, draw_continuous, evaluate_pair
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
 from kofn.wrappers.continuous_episodes import is_continuous
 
@@ -212,6 +206,7 @@ def _open_folder(model: Model, folder: Path, config: TrainConfig) -> Model:
     if not (folder / "config.json").exists():
         return model
     if config.resume:
+        refuse_other_game(folder, config)
         return _resume(model, folder)
     if not config.overwrite:
         raise FileExistsError(f"{folder} already holds a run; pass --resume, --overwrite or another --folder")

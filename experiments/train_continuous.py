@@ -4,28 +4,21 @@ The folder is that of any run (`kofn.experiments.train`), with networks in `.saf
 functions are not stored, is made again by the name in `game.txt`.
 """
 
-import json
 from pathlib import Path
 from typing import Any
-
-from pettingzoo import ParallelEnv
 
 from kofn.agents import AlternatingMARL, Evaluation
 from kofn.agents.alternation.history import AlternatingConfig
 from kofn.agents.alternation.pairs import Pair
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.line_evaluation import evaluate_line
-from kofn.envs.files import naming_damage, write_text
-from kofn.envs.observations import Observation
-from kofn.envs.registration import registered_game
+from kofn.envs.files import write_text
 from kofn.envs.streams import Seed
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.figures import potential_figure, save_figure
 from kofn.experiments.line_episode import line_csv, line_figure, record_line
+from kofn.experiments.run_game import make_env
 from kofn.wrappers.continuous_episodes import is_continuous
-from kofn.wrappers.factory import make_parallel
-
-NAME_FILE = "game.txt"
 
 
 def build_continuous(config: TrainConfig) -> AlternatingMARL:
@@ -39,40 +32,6 @@ def build_continuous(config: TrainConfig) -> AlternatingMARL:
     starts = cluster_line_starts(setting.k) if (config.game, config.learner) == ("cluster_line", "reward") else ()
     alternation = config.alternation if config.alternation != AlternatingConfig() else None
     return deep_model(setting, config.learner, seed=config.seed, config=alternation, starts=starts)
-
-
-def make_env(config: TrainConfig) -> ParallelEnv[str, Observation, int]:
-    """The environment of a configuration whose sizes are given (see `train.resolved`)."""
-    options: dict[str, Any] = {**config.options, "n_agents": config.n_agents, "max_cycles": config.max_cycles}
-    return make_parallel(game=config.game, k=config.k, **options)
-
-
-def note_game(folder: Path, config: TrainConfig) -> None:
-    """Write the registered name of the game beside its run, and in a second line its options, as JSON."""
-    write_text(folder / NAME_FILE, f"{config.game}\n{json.dumps(config.options)}\n")
-
-
-def noted_game(folder: Path) -> tuple[str, dict[str, Any]] | None:
-    """The name and options that `note_game` wrote; None where a run was saved by hand.
-
-    Raises:
-        ValueError: the file is damaged; the message names it.
-    """
-    path = folder / NAME_FILE
-    if not path.exists():
-        return None
-    with naming_damage(path):
-        name, _, options = path.read_text(encoding="utf-8").partition("\n")
-        return name.strip(), dict(json.loads(options or "{}"))
-
-
-def load_run(folder: Path) -> AlternatingMARL:
-    """A run's model, whatever its game."""
-    noted = noted_game(folder)
-    if noted is None or not is_continuous(noted[0]):
-        return AlternatingMARL.load(folder)
-    name, options = noted
-    return AlternatingMARL.load(folder, game=registered_game(name, **options))
 
 
 def evaluate_pair(model: Any, pair: Pair, n_rollouts: int, seed: Seed) -> Evaluation:

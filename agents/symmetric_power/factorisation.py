@@ -15,8 +15,8 @@ and the first of them is multiplied by R_0 (1 in U/u, g_a in L u). No pivot, how
 so singular matrices and permutations are no special cases. Rows follow one another such that nothing moves twice.
 Nothing but the g_i > 1 amplifies rounding errors: k-th symmetric powers are as accurate as max_i g_i^k allows. Orders
 with a small growth g = max g_i >= 1 are sought by branch and bound where the states' own order, which saves moving rows
-about, has not one already: along an elimination, g_i plus the absolute row sum
-of what is left of row i never falls. g = 1 means that nothing cancels, as when all of L and U is nonnegative.
+about, has not one already: along an elimination, g_i plus the absolute row sum of what is left of row i never falls. g
+= 1 means that nothing cancels, as when all of L and U is nonnegative.
 """
 
 from dataclasses import dataclass

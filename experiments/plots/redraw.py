@@ -22,10 +22,10 @@ from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, 
 from kofn.experiments.plots.episodes import heatmap_figure, histories_figure
 from kofn.experiments.plots.save import save_in_formats
 from kofn.experiments.reference.load import authors_returns, authors_seconds
+from kofn.experiments.run_game import load_run
 from kofn.experiments.sweeps.cells import has_tables
 from kofn.experiments.sweeps.folder import SWEEP_FILE
 from kofn.experiments.sweeps.grid import OPTIONS, literal
-from kofn.experiments.train_continuous import load_run
 from kofn.experiments.trajectory import Trajectory
 
 FIGURES = "figures"

@@ -12,10 +12,10 @@ from kofn.experiments import cli
 from kofn.experiments.config import SweepConfig, TrainConfig
 from kofn.experiments.plots.data import read_csv, series
 from kofn.experiments.plots.redraw import game_options, read_tables, sweep_figures
+from kofn.experiments.run_game import load_run, note_game, noted_game
 from kofn.experiments.sweep_command import sweep_tasks
 from kofn.experiments.sweeps.grid import cell_hash, describe, grid, label
 from kofn.experiments.sweeps.sweep import sweep
-from kofn.experiments.train_continuous import load_run, note_game, noted_game
 
 SMALL = ["--learner", "paper", "--n-agents", "6", "--k", "1", "--max-cycles", "5", "--n-rollouts", "4"]
 SHORT = ["--alternation.n-rollouts", "4", "--alternation.max-alternations", "1", "--alternation.horizon", "4"]
@@ -59,6 +59,19 @@ def test_options_that_the_game_does_not_take_are_refused(
     assert cli.main(["train", "warehouse_dispatch", "--options", *options, *SMALL]) == 2
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert not list(empty_folder.iterdir())
+
+
+def test_another_game_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor the same one with other options, though policies fit and start alike."""
+    train = [*SMALL, *SHORT, "--folder", "run"]
+    assert cli.main(["train", "warehouse_dispatch", *train]) == 0
+    before = {path.name: path.read_bytes() for path in Path("run").iterdir() if path.is_file()}
+    assert cli.main(["train", "warehouse_dispatch", *train, "--options", "discount", "0.5", "--resume"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "run holds a run of warehouse_dispatch, not of warehouse_dispatch --options discount 0.5" in said
+    assert {path.name: path.read_bytes() for path in Path("run").iterdir() if path.is_file()} == before
+    assert cli.main(["train", "formation", *train, "--resume"]) == 2
+    assert "run holds a run of warehouse_dispatch, not of formation" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_sweep_varies_options_and_draws_every_game_of_its_own() -> None:

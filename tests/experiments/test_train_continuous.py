@@ -17,9 +17,9 @@ from kofn.experiments.plots import save
 from kofn.experiments.plots.data import read_csv
 from kofn.experiments.plots.redraw import read_tables, sweep_figures
 from kofn.experiments.reproduce import draw_continuous
+from kofn.experiments.run_game import load_run
 from kofn.experiments.sweeps.grid import grid
 from kofn.experiments.sweeps.sweep import sweep
-from kofn.experiments.train_continuous import load_run
 
 SMALL = ["--n-agents", "12", "--k", "3", "--max-cycles", "6", "--n-rollouts", "30"]
 QUICK = ["--alternation.max-alternations", "1", "--alternation.n-rollouts", "20", "--alternation.horizon", "6"]

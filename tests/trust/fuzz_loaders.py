@@ -27,10 +27,10 @@ with atheris.instrument_imports(include=["kofn", "zipfile", "json", "csv", "safe
     from kofn.experiments.plots.data import read_csv
     from kofn.experiments.plots.redraw import read_tables, read_trajectory
     from kofn.experiments.report import results_table
+    from kofn.experiments.run_game import load_run
     from kofn.experiments.sweeps.cells import CellOutcome
     from kofn.experiments.sweeps.folder import read_cells, read_sweep, start_sweep, write_cell, write_tables
     from kofn.experiments.sweeps.grid import cell_hash, describe
-    from kofn.experiments.train_continuous import load_run
     from kofn.experiments.trajectory import record_rollout, trajectory_csv
     from kofn.wrappers import SubsampleObservation
 

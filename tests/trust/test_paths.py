@@ -14,12 +14,12 @@ from kofn.envs.files import plain_name
 from kofn.experiments.cli import main
 from kofn.experiments.config import SweepConfig, TrainConfig
 from kofn.experiments.plots.save import save_in_formats
+from kofn.experiments.run_game import load_run
 from kofn.experiments.sweep_command import sweep_folder
 from kofn.experiments.sweeps.cells import CellOutcome
 from kofn.experiments.sweeps.folder import read_cells, read_sweep, start_sweep, write_cell, write_tables
 from kofn.experiments.sweeps.grid import cell_hash, describe
 from kofn.experiments.tracking import trackers
-from kofn.experiments.train_continuous import load_run
 
 EVIL = (
     "../outside",

@@ -1,0 +1,69 @@
+"""The game of a run: made from its configuration, noted beside it, and made again when the run is read.
+
+`game.txt` holds the registered name and, in a second line, the options as JSON. Games given as functions are not
+stored, but looked up by that name.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pettingzoo import ParallelEnv
+
+from kofn.agents import AlternatingMARL
+from kofn.envs.files import naming_damage, write_text
+from kofn.envs.observations import Observation
+from kofn.envs.registration import registered_game
+from kofn.experiments.config import TrainConfig
+from kofn.wrappers.continuous_episodes import is_continuous
+from kofn.wrappers.factory import make_parallel
+
+NAME_FILE = "game.txt"
+
+
+def make_env(config: TrainConfig) -> ParallelEnv[str, Observation, int]:
+    """The environment of a configuration whose sizes are given (see `train.resolved`)."""
+    options: dict[str, Any] = {**config.options, "n_agents": config.n_agents, "max_cycles": config.max_cycles}
+    return make_parallel(game=config.game, k=config.k, **options)
+
+
+def note_game(folder: Path, config: TrainConfig) -> None:
+    """Write the registered name of the game beside its run, and in a second line its options, as JSON."""
+    write_text(folder / NAME_FILE, f"{config.game}\n{json.dumps(config.options)}\n")
+
+
+def noted_game(folder: Path) -> tuple[str, dict[str, Any]] | None:
+    """The name and options that `note_game` wrote; None where a run was saved by hand.
+
+    Raises:
+        ValueError: the file is damaged; the message names it.
+    """
+    path = folder / NAME_FILE
+    if not path.exists():
+        return None
+    with naming_damage(path):
+        name, _, options = path.read_text(encoding="utf-8").partition("\n")
+        return name.strip(), dict(json.loads(options or "{}"))
+
+
+def as_typed(name: str, options: Mapping[str, Any]) -> str:
+    """A game and its options as the command line takes them."""
+    return " ".join([name, *(["--options"] if options else []), *(f"{key} {value}" for key, value in options.items())])
+
+
+def load_run(folder: Path) -> AlternatingMARL:
+    """A run's model, whatever its game."""
+    noted = noted_game(folder)
+    if noted is None or not is_continuous(noted[0]):
+        return AlternatingMARL.load(folder)
+    name, options = noted
+    return AlternatingMARL.load(folder, game=registered_game(name, **options))
+
+
+def refuse_other_game(folder: Path, config: TrainConfig) -> None:
+    """ValueError where the folder's run is of another game, or of other options: it cannot be gone on with."""
+    noted = noted_game(folder)
+    if noted is not None and noted != (config.game, config.options):
+        wanted = as_typed(config.game, config.options)
+        raise ValueError(f"{folder} holds a run of {as_typed(*noted)}, not of {wanted}; use another --folder")
