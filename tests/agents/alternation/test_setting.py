@@ -7,8 +7,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import pettingzoo
 import pytest
+from episodes import make
+from pettingzoo.utils import BaseParallelWrapper
 from pettingzoo.utils.conversions import parallel_to_aec
 from scipy.stats import binom
 
@@ -82,8 +83,8 @@ def test_setting_is_read_off_the_environment(random_game: Games, obs_mode: ObsMo
 
 
 def test_setting_of_a_registered_environment_and_of_a_further_wrapper() -> None:
-    env = pettingzoo.make("parallel", "kofn/warehouse_dispatch-v0", n_agents=20, k=4)
-    for view in (env, pettingzoo.utils.BaseParallelWrapper(env)):
+    env = make("parallel", "warehouse_dispatch", n_agents=20, k=4)
+    for view in (env, BaseParallelWrapper(env)):
         assert (Setting.of(view).n_agents, Setting.of(view).k) == (20, 4)
 
 
