@@ -135,14 +135,14 @@ def _trajectory(lines: Sequence[Mapping[str, str]], counts: Sequence[Sequence[st
 
 
 def draw_line(axes: Axes, trajectory: LineTrajectory, game: ContinuousGame) -> AxesImage:
-    """Heatmap of where the agents are, with the global agent, its choices, the bins and the true mode's."""
+    """Heatmap of where the agents are, with the global agent, its choices, and the bin where most agents began."""
     steps = np.arange(len(trajectory.counts))
     extent = (-0.5, len(steps) - 0.5, *game.local_bounds)
     image = axes.imshow(trajectory.shares.T, aspect="auto", origin="lower", cmap="Greys", vmin=0, extent=extent)
     axes.plot(steps, trajectory.global_states, color=BLUE, label="global agent")
     axes.scatter(steps, trajectory.targets(game), marker=".", s=16, color=ORANGE, label="its choice", zorder=3)
     edges, mode = game.bin_edges, trajectory.true_mode(game)
-    axes.axhspan(edges[mode], edges[mode + 1], facecolor="none", edgecolor=VERMILLION, label="bin of the true mode")
+    axes.axhspan(edges[mode], edges[mode + 1], facecolor="none", edgecolor=VERMILLION, label="where most began")
     axes.set_yticks(edges)
     return image
 
