@@ -28,12 +28,12 @@ def switch_gains(chain: LumpedChain) -> FloatArray:
     seen = np.eye(n_histograms(policy.k, game.n_local_states))
     observed = lift(seen, policy.k, chain.n_agents, game.n_local_states, chain.channel)
     changes = np.eye(policy.n_actions) - policy.probabilities()[:, :, None]  # [s_g, F, a, a_g]
-    visits = _visits(chain)
+    visits, action_values = _visits(chain), chain.action_values
     gains = np.zeros(changes.shape[:3])
     for s_g, rank in np.ndindex(gains.shape[:2]):
         met = np.flatnonzero(observed[:, rank])
         chances, delta = observed[met, rank], changes[s_g, rank]
-        gained = chances * (delta @ chain.action_values[s_g, met].T)
+        gained = chances * (delta @ action_values[s_g, met].T)
         leads = game.discount * delta @ game.global_transition[s_g]
         again = chances[:, None] * np.tensordot(leads, visits[s_g][:, met[:, None], met], 1)
         totals = np.linalg.solve(np.eye(len(met)) - again, gained[..., None])

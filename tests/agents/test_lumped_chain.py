@@ -162,9 +162,8 @@ def test_gradient_does_without_the_kernel_of_the_others_where_the_law_can_be_inv
     assert worst <= MAX_CONDITION
     inverted, wanted = lumped.local_gradient(never), gradient_of(lumped, exact=False)
     assert inverted == pytest.approx(wanted, abs=1e-14 * worst * np.abs(wanted).max())
-    together = np.tile(
-        lumped.game.local_transition[:1], (3, 1, 1, 1)
-    )  # where an agent goes does not depend on where it is
+    # Where an agent goes does not depend on where it is.
+    together = np.tile(lumped.game.local_transition[:1], (3, 1, 1, 1))
     alike = chain_of(
         replace(lumped.game, local_transition=together), lumped.global_policy, LocalPolicy.named("uniform", lumped.game)
     )

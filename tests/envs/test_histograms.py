@@ -7,14 +7,12 @@ from math import comb
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_histograms, unrank_histograms
 
-AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]
 INT64_MAX = 2**63 - 1
 
 

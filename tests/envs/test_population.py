@@ -22,7 +22,6 @@ from kofn.envs.population import (
 )
 
 AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]
-INT64_MAX = 2**63 - 1
 
 
 def test_count_states_counts_each_population() -> None:
