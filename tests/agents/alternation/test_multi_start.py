@@ -11,6 +11,7 @@ from kofn.agents.alternation.multi_start import STARTS
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.starts import chase, focal, heading_to, hysteresis
 from kofn.envs import GlobalPolicy, TabularGame
+from kofn.envs.registration import registered_game
 from kofn.envs.start_law import DirichletStart
 from kofn.envs.warehouse_dispatch import game as warehouse
 
@@ -89,6 +90,14 @@ def test_strictly_better_than_the_paper_on_a_warehouse_seen_through_one_robot() 
     model = MultiStart(Setting(game=game, n_agents=8, k=1), EXACT, seed=0)
     model.learn()
     assert exact_potential(game, model, 8) > exact_potential(game, model.models["paper"], 8) + 0.005 * game.value_bound
+
+
+def test_better_than_the_paper_on_federated_optimization() -> None:
+    """Two domains, four clients of whom one is seen, exact: the best end is worth more, by 0.13 of 19.3."""
+    game = registered_game("federated_optimization", n_domains=2)
+    model = MultiStart(Setting(game=game, n_agents=4, k=1), EXACT, seed=0)
+    model.learn()
+    assert exact_potential(game, model, 4) > exact_potential(game, model.models["paper"], 4) + 1e-9 * game.value_bound
 
 
 def test_the_parts_of_the_gain_against_the_definition(learned) -> None:
