@@ -6,6 +6,9 @@ outcome a byte stands for, or that it takes a closer look, because a threshold l
 random word holds the bytes of eight agents; agent i's remaining 45 bits, where they are looked at, are the i-th word of
 splitmix64 from a start of the stream's own. So agent i has a number of its own whatever the others draw.
 
+Agents are counted by unsigned numbers: every access by a signed one asks first whether it counts from the end, which
+took half of a step.
+
 Loading this module loads numba.
 """
 
@@ -21,7 +24,8 @@ Guides = npt.NDArray[np.uint8]
 UNSURE = 255
 """What a guide says of a byte that does not decide."""
 
-_8, _19, _45, _255 = (np.uint64(number) for number in (8, 19, 45, 255))
+_0, _8, _19, _45, _255 = (np.uint64(number) for number in (0, 8, 19, 45, 255))
+_ALL = np.uint64(2**64 - 1)
 
 
 @compiled
@@ -39,13 +43,15 @@ def guides_of(thresholds: IntArray) -> Guides:
 
 
 @compiled
-def closer_look(byte: np.uint64, start: np.uint64, agent: int, thresholds: IntArray, first: int, width: int) -> int:
+def closer_look(
+    byte: np.uint64, start: np.uint64, agent: np.uint64, thresholds: IntArray, first: np.uint64, width: np.uint64
+) -> np.int64:
     """The outcome of an agent whose leading byte does not decide, from thresholds[first : first + width]."""
-    number = np.int64((byte << _45) | (mixed_word(start, agent) >> _19))
+    number = np.int64((byte << _45) | (mixed_word(start, int(agent)) >> _19))
     outcome = np.int64(0)
     for j in range(first, first + width):
         outcome += np.int64(number >= thresholds[j])
-    return int(outcome)
+    return outcome
 
 
 @compiled
@@ -63,49 +69,39 @@ def step_agents(
 
     Args:
         key: of this step.
-        states: [population, agent].
+        states: flat [population, agent].
         offsets: [2, population], the global states agents are paid at and move with.
-        actions: [population, agent].
+        actions: flat [population, agent].
         moves: `integer_thresholds` of the moves, flat [s_l, s_g, a_l, outcome], and their guides, flat [s_l, s_g, a_l,
             byte], or a single UNSURE.
         rewards: flat [s_l, s_g, a_l].
         sizes: |S_l|, |S_g|, |A_l|.
-        out: next states and rewards [population, agent], and sums of rewards [population].
+        out: next states and rewards, flat [population, agent], and sums of rewards [population].
     """
     thresholds, guides = moves
     moved, paid, totals = out
     n_states, n_global, n_actions = np.uint64(sizes[0]), np.uint64(sizes[1]), np.uint64(sizes[2])
-    state, n_agents, guided = np.empty(4, dtype=np.uint64), states.shape[1], len(guides) > 1
-    width = len(thresholds) // len(rewards)
-    for b in range(states.shape[0]):
+    n_agents, stride = np.uint64(len(states) // max(len(totals), 1)), n_global * n_actions
+    width = np.uint64(len(thresholds) // len(rewards))
+    state, guided = np.empty(4, dtype=np.uint64), _ALL if len(guides) > 1 else _0
+    for b in range(len(totals)):
         start_stream(key, b, state)
         s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-        at = np.uint64(offsets[0, b])
-        ahead, total = (np.uint64(offsets[1, b]) - at) * n_actions, 0.0
-        for first in range(0, n_agents, 8):
+        start, at, law = s1, np.uint64(offsets[0, b]) * n_actions, np.uint64(offsets[1, b]) * n_actions
+        total, begin = 0.0, n_agents * np.uint64(b)
+        for first in range(begin, begin + n_agents, _8):
             word, s0, s1, s2, s3 = advance(s0, s1, s2, s3)
-            for i in range(first, min(first + 8, n_agents)):
-                x, a = np.uint64(states[b, i]), np.uint64(actions[b, i])
+            for i in range(first, min(first + _8, begin + n_agents)):
+                x, a = np.uint64(states[i]), np.uint64(actions[i])
                 if x >= n_states or a >= n_actions:
-                    return int(b * n_agents + i)
-                row = (x * n_global + at) * n_actions + a
-                law, byte = row + ahead, word & _255
-                outcome = np.int64(guides[(law << _8 | byte) if guided else np.uint64(0)])
+                    return int(np.int64(i))
+                row, byte = x * stride + a, word & _255
+                outcome = np.int64(guides[(row + law << _8 | byte) & guided])
                 if outcome == UNSURE:
-                    outcome = np.int64(closer_look(byte, state[1], i, thresholds, int(law) * width, width))
-                reward = rewards[row]
-                moved[b, i], paid[b, i] = outcome, reward
+                    outcome = closer_look(byte, start, i - begin, thresholds, (row + law) * width, width)
+                reward = rewards[row + at]
+                moved[i], paid[i] = outcome, reward
                 total += reward
                 word >>= _8
         totals[b] = total
     return -1
-
-
-@compiled
-def pick_rows(uniforms: FloatArray, thresholds: FloatArray, rows: IntArray) -> IntArray:
-    """As `inversion.sample_rows` with thresholds[rows]: outcomes [population] for thresholds [row, outcome - 1]."""
-    outcomes = np.zeros(len(rows), dtype=np.int64)
-    for b in range(len(rows)):
-        for j in range(thresholds.shape[1]):
-            outcomes[b] += np.int64(uniforms[b] >= thresholds[rows[b], j])
-    return outcomes

@@ -30,7 +30,7 @@ Global = tuple[FloatArray, FloatArray]
 """Thresholds of s_g' [(s_g, a_g), outcome - 1], and r_g [s_g, a_g]."""
 
 Stepped = tuple[FloatArray, IntArray, FloatArray, IntArray, IntArray]
-"""r_g, s_g' and sum of r_l [population], next counts [population, s_l], agents by action [(population, s_l), a_l]."""
+"""r_g, s_g' and mean of r_l [population], next counts [population, s_l], agents by action [(population, s_l), a_l]."""
 
 
 @compiled_inner
@@ -88,8 +88,8 @@ def _new_stream(n_outcomes: int) -> Words:
     return np.empty(4 + 3 * max(n_outcomes, DIGITS), dtype=np.uint64)
 
 
-@compiled_inner
-def _step_global(
+@compiled
+def step_global(
     part: Part,
     uniforms: FloatArray,
     actions: IntArray,
@@ -112,9 +112,10 @@ def _step_global(
     return -1
 
 
-@compiled
+@compiled_inner
 def _act(
     key: Words,
+    state: Words,
     part: Part,
     counts: IntArray,
     states: IntArray,
@@ -125,7 +126,7 @@ def _act(
 ) -> None:
     """Fill in `acting` [(population, s_l), a_l] by laws of rows (s_l, s_g) or else (population, s_l)."""
     n_states, n_actions = counts.shape[1], acting.shape[1]
-    n_global, state = len(conditional) // n_states, _new_stream(n_actions)
+    n_global = len(conditional) // n_states
     for b in range(part[0], part[1]):
         for x in range(n_states):
             cell = b * n_states + x
@@ -142,20 +143,22 @@ def _act(
 
 
 @compiled_inner
-def _pay(part: Part, states: IntArray, acting: IntArray, rewards: FloatArray, totals: FloatArray) -> None:
-    """Fill in sums of r_l [population]."""
+def _pay(part: Part, states: IntArray, acting: IntArray, rewards: FloatArray, means: FloatArray) -> None:
+    """Fill in means of r_l [population], 0 without agents."""
     n_states, _, n_actions = rewards.shape
     for b in range(part[0], part[1]):
-        total = 0.0
+        total, n_agents = 0.0, 0
         for x in range(n_states):
             for a in range(n_actions):
                 total += acting[b * n_states + x, a] * rewards[x, states[b], a]
-        totals[b] = total
+                n_agents += acting[b * n_states + x, a]
+        means[b] = total / max(n_agents, 1)
 
 
-@compiled
+@compiled_inner
 def _move(
     key: Words,
+    state: Words,
     part: Part,
     seen: IntArray,
     acting: IntArray,
@@ -166,7 +169,7 @@ def _move(
 ) -> None:
     """Fill in next counts [population, s_l] by laws of rows (s_l, s_g, a_l)."""
     n_states, n_actions = moved.shape[1], acting.shape[1]
-    n_global, state = len(conditional) // (n_states * n_actions), _new_stream(n_states)
+    n_global = len(conditional) // (n_states * n_actions)
     for b in range(part[0], part[1]):
         for y in range(n_states):
             moved[b, y] = 0
@@ -200,14 +203,15 @@ def step_crowds(
         out: see `Stepped`.
     """
     uniforms, actions, states, counts = given
-    paid, new_states, totals, moved, acting = out
-    bad = _step_global(part, uniforms, actions, states, tables[0], tables[1], paid, new_states)
+    paid, new_states, means, moved, acting = out
+    bad = step_global(part, uniforms, actions, states, tables[0], tables[1], paid, new_states)
     if bad < 0:
+        state = _new_stream(max(counts.shape[1], acting.shape[1]))
         conditional, table, ways = laws[0]
-        _act(key, part, counts, states, conditional, table, ways, acting)
-        _pay(part, states, acting, rewards, totals)
+        _act(key, state, part, counts, states, conditional, table, ways, acting)
+        _pay(part, states, acting, rewards, means)
         conditional, table, ways = laws[1]
-        _move(key, part, new_states if part[3] else states, acting, conditional, table, ways, moved)
+        _move(key, state, part, new_states if part[3] else states, acting, conditional, table, ways, moved)
     return bad
 
 

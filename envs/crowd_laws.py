@@ -1,5 +1,7 @@
 """Laws over outcomes in the forms that the compiled loops read, made once and read by every step."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,15 +38,11 @@ def guided_thresholds(probabilities: FloatArray) -> tuple[IntArray, npt.NDArray[
     return thresholds.ravel(), loops.guides_of(thresholds).ravel()
 
 
-class LastLaws:
-    """The laws that a policy's table stands for, kept until another table comes: most steps follow the same one."""
+def policy_laws(table: FloatArray) -> Laws:
+    """Laws of actions [.., a_l], rows (..), of a policy's table: most steps follow the same few policies."""
+    return _kept_laws(table.shape, np.asarray(table, dtype=np.float64).tobytes())
 
-    def __init__(self) -> None:
-        self._last: tuple[object, Laws] | None = None
 
-    def of(self, table: FloatArray) -> Laws:
-        """Laws of actions [.., a_l], rows (..)."""
-        name, last = (table.shape, table.dtype, table.tobytes()), self._last
-        if last is None or last[0] != name:
-            last = self._last = name, laws_of(table.reshape(-1, table.shape[-1]))
-        return last[1]
+@lru_cache(maxsize=4)
+def _kept_laws(shape: tuple[int, ...], numbers: bytes) -> Laws:
+    return laws_of(np.frombuffer(numbers).reshape(-1, shape[-1]))

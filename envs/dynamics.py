@@ -13,7 +13,7 @@ takes from the generator of moves.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.crowd_laws import guided_thresholds
 from kofn.envs.crowd_steps import CrowdSteps
+from kofn.envs.global_steps import GlobalSteps, loops
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.reward_law import RewardLaw
 
@@ -33,7 +34,7 @@ Outcome = tuple[FloatArray, IntArray]
 """Rewards paid, and next states (or counts)."""
 
 Outcomes = tuple[FloatArray, IntArray, FloatArray, IntArray]
-"""r_g, s_g', sum of r_l [population], and next counts [population, s_l]."""
+"""r_g, s_g', mean of r_l [population], and next counts [population, s_l]."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,6 @@ class Draws:
 
     moves: np.random.Generator
     rewards: np.random.Generator
-
-
-@dataclass(frozen=True)
-class Crowds:
-    """Populations before a step.
-
-    Attributes:
-        draws: of global agents.
-        s_g: global states, int64 [population].
-        counts: local agents by state, int64 [population, s_l].
-        follow: whether all local agents follow one policy, or those of each population laws of their own.
-        late: whether local agents move with the new global state.
-    """
-
-    draws: Draws
-    s_g: IntArray
-    counts: IntArray
-    follow: bool
-    late: bool
 
 
 class Dynamics(Protocol):
@@ -86,14 +68,27 @@ class Dynamics(Protocol):
         ValueError for a state or action out of range.
         """
 
-    def step_crowds(self, draws: Draws, crowds: Crowds, a_g: IntArray, choices: FloatArray) -> Outcomes:
-        """One step of whole populations whose local agents follow `choices`; ValueError for what is out of range.
+    def step_crowds(
+        self,
+        draws: tuple[Draws, Draws],
+        s_g: IntArray,
+        counts: IntArray,
+        a_g: IntArray,
+        choices: FloatArray,
+        *,
+        follow: bool,
+        late: bool,
+    ) -> Outcomes:
+        """One step of whole populations; ValueError for what is out of range.
 
         Args:
-            draws: of local agents.
-            crowds: see there.
+            draws: of global and of local agents.
+            s_g: [population].
+            counts: local agents by state, int64 [population, s_l].
             a_g: [population].
-            choices: laws of actions, float [s_l, s_g, a_l] (`crowds.follow`) or [population, s_l, a_l].
+            choices: laws of local actions, float [s_l, s_g, a_l], or [population, s_l, a_l] unless they `follow`.
+            follow: whether all local agents follow one policy.
+            late: whether local agents move with the new global state.
         """
 
 
@@ -117,20 +112,21 @@ class TabularDynamics:
     global_reward_law: RewardLaw | None
     local_reward_law: RewardLaw | None
 
+    def __deepcopy__(self, memo: object) -> "TabularDynamics":
+        """Itself: nothing in it changes, and its tables take a while to make."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is made of, without the tables, which are larger than the game."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @cached_property
-    def _global_thresholds(self) -> FloatArray:
-        """[row of (s_g, a_g), outcome - 1]."""
-        thresholds = cumulative_thresholds(self.global_transition)
-        return thresholds.reshape(self.global_reward.size, -1)
+    def _global_steps(self) -> GlobalSteps:
+        return GlobalSteps(self.global_transition, self.global_reward)
 
     @cached_property
     def _crowds(self) -> CrowdSteps:
-        return CrowdSteps(
-            global_transition=self.global_transition,
-            local_transition=self.local_transition,
-            global_reward=self.global_reward,
-            local_reward=self.local_reward,
-        )
+        return CrowdSteps(self._global_steps, self.local_transition, self.local_reward)
 
     @cached_property
     def _agent_moves(self) -> tuple[IntArray, npt.NDArray[np.uint8]]:
@@ -143,12 +139,9 @@ class TabularDynamics:
 
     def step_global(self, draws: Draws, s_g: IntArray, a_g: IntArray) -> Outcome:
         """See `Dynamics`."""
-        from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
+        paid, moved = self._global_steps.step(draws.moves, s_g, a_g)
         law = self.global_reward_law
-        rewards = self.global_reward[s_g, a_g] if law is None else law.sample(draws.rewards, s_g, a_g)
-        rows = s_g * self.global_reward.shape[1] + a_g
-        return rewards, loops.pick_rows(draws.moves.random(s_g.shape), self._global_thresholds, rows)
+        return (paid if law is None else law.sample(draws.rewards, s_g, a_g)), moved
 
     def step_local(
         self,
@@ -162,24 +155,23 @@ class TabularDynamics:
         sums: FloatArray | None = None,
     ) -> Outcome:
         """See `Dynamics`."""
-        from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
         rewards, moved = out if out is not None else (np.empty(s_l.shape), np.empty(s_l.shape, dtype=np.int64))
         shape = s_l.shape if s_l.ndim == 2 and s_g.shape == seen.shape == (len(s_l), 1) else (s_l.size, 1)
         per_row = (shape[0], 1) if shape == s_l.shape else s_l.shape
         globals_ = np.empty((2, *per_row), dtype=np.int64)
         globals_[0], globals_[1] = s_g, seen
-        states, actions = (np.ascontiguousarray(array, dtype=np.int64).reshape(shape) for array in (s_l, a_l))
+        states, actions = (np.ascontiguousarray(array, dtype=np.int64).reshape(-1) for array in (s_l, a_l))
         totals = np.empty(shape[0])
-        bad = loops.step_agents(
-            loops.new_key(draws.moves),
+        compiled = loops()
+        bad = compiled.step_agents(
+            compiled.new_key(draws.moves),
             states,
             globals_.reshape(2, -1),
             actions,
             self._agent_moves,
             self._local_payments,
             self._sizes,
-            (moved.reshape(shape), rewards.reshape(shape), totals),
+            (moved.reshape(-1), rewards.reshape(-1), totals),
         )
         if bad >= 0:
             self._refuse(np.unravel_index(bad, s_l.shape), s_l, a_l)
@@ -203,24 +195,34 @@ class TabularDynamics:
             f"{[int(i) for i in index]} is in state {s_l[index]} and acts {a_l[index]}"
         )
 
-    def step_crowds(self, draws: Draws, crowds: Crowds, a_g: IntArray, choices: FloatArray) -> Outcomes:
+    def step_crowds(
+        self,
+        draws: tuple[Draws, Draws],
+        s_g: IntArray,
+        counts: IntArray,
+        a_g: IntArray,
+        choices: FloatArray,
+        *,
+        follow: bool,
+        late: bool,
+    ) -> Outcomes:
         """See `Dynamics`."""
-        rngs, ways = (crowds.draws.moves, draws.moves), (crowds.follow, crowds.late)
-        paid, moved, totals, counts, acting = self._crowds.step(rngs, crowds.s_g, a_g, crowds.counts, choices, ways)
+        rngs = draws[0].moves, draws[1].moves
+        paid, moved, means, after, acting = self._crowds.step(rngs, s_g, a_g, counts, choices, (follow, late))
         if self.global_reward_law is not None:
-            paid = self.global_reward_law.sample(crowds.draws.rewards, crowds.s_g, a_g)
+            paid = self.global_reward_law.sample(draws[0].rewards, s_g, a_g)
         if self.local_reward_law is not None:
-            totals = self._draw_payments(draws, acting.reshape(len(counts), counts.shape[1], -1), crowds.s_g)
-        return paid, moved, totals, counts
+            means = self._draw_payments(draws[1].rewards, acting.reshape(*counts.shape, -1), s_g)
+        return paid, moved, means, after
 
-    def _draw_payments(self, draws: Draws, actions: IntArray, s_g: IntArray) -> FloatArray:
-        """Sums of stochastic r_l over the agents counted in `actions` [n_populations, s_l, a_l]."""
+    def _draw_payments(self, rng: np.random.Generator, actions: IntArray, s_g: IntArray) -> FloatArray:
+        """Means of stochastic r_l over the agents counted in `actions` [n_populations, s_l, a_l]."""
         assert self.local_reward_law is not None
         population, state, action = np.nonzero(actions)
         paid = self.local_reward_law.sample_sums(
-            draws.rewards, actions[population, state, action], state, s_g[population], action
+            rng, actions[population, state, action], state, s_g[population], action
         )
-        return np.asarray(np.bincount(population, paid, len(actions)), dtype=np.float64)
+        return _means(np.bincount(population, paid, len(actions)), actions.sum(axis=(1, 2)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -260,21 +262,35 @@ class SampledDynamics:
             sums[...] = paid.sum(axis=-1)
         return paid, self.sample_local(draws.moves, s_l, seen, a_l)
 
-    def step_crowds(self, draws: Draws, crowds: Crowds, a_g: IntArray, choices: FloatArray) -> Outcomes:
+    def step_crowds(
+        self,
+        draws: tuple[Draws, Draws],
+        s_g: IntArray,
+        counts: IntArray,
+        a_g: IntArray,
+        choices: FloatArray,
+        *,
+        follow: bool,
+        late: bool,
+    ) -> Outcomes:
         """See `Dynamics`; every agent is drawn, `BLOCK` at a time."""
-        s_g, counts = crowds.s_g, crowds.counts
-        paid_global, moved_global = self.step_global(crowds.draws, s_g, a_g)
-        seen = moved_global if crowds.late else s_g
+        paid_global, moved_global = self.step_global(draws[0], s_g, a_g)
+        seen = moved_global if late else s_g
         n_cells, n_states = counts.size, counts.shape[1]
         ends = counts.ravel().cumsum()
-        thresholds = cumulative_thresholds(choices.swapaxes(0, 1) if crowds.follow else choices)
+        thresholds = cumulative_thresholds(choices.swapaxes(0, 1) if follow else choices)
         totals, moved = np.zeros(len(counts)), np.zeros(n_cells, dtype=np.int64)
         for first in range(0, int(ends[-1]), BLOCK):
             agents = np.arange(first, min(first + BLOCK, int(ends[-1])))
             population, s_l = np.divmod(np.searchsorted(ends, agents, side="right"), n_states)
-            follows = s_g[population] if crowds.follow else population
-            a_l = sample_rows(draws.moves.random(len(agents)), thresholds[follows, s_l])
-            paid, next_states = self.step_local(draws, s_l, s_g[population], a_l, seen=seen[population])
+            follows = s_g[population] if follow else population
+            a_l = sample_rows(draws[1].moves.random(len(agents)), thresholds[follows, s_l])
+            paid, next_states = self.step_local(draws[1], s_l, s_g[population], a_l, seen=seen[population])
             totals += np.bincount(population, paid, len(counts))
             moved += np.bincount(population * n_states + next_states, minlength=n_cells)
-        return paid_global, moved_global, totals, moved.reshape(counts.shape)
+        return paid_global, moved_global, _means(totals, counts.sum(axis=1)), moved.reshape(counts.shape)
+
+
+def _means(totals: npt.NDArray[Any], n_agents: IntArray) -> FloatArray:
+    """[population], 0 without agents."""
+    return np.asarray(totals / np.maximum(n_agents, 1), dtype=np.float64)

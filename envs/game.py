@@ -154,7 +154,11 @@ class TabularGame:
         return self.reward_bound / (1 - self.discount)
 
     def dynamics(self) -> TabularDynamics:
-        """How the simulators pay and move."""
+        """How the simulators pay and move; simulators of one game share its tables."""
+        return self._dynamics
+
+    @cached_property
+    def _dynamics(self) -> TabularDynamics:
         return TabularDynamics(
             global_transition=self.global_transition,
             local_transition=self.local_transition,

@@ -4,9 +4,9 @@ Loading this module loads numba, which takes a while: it is imported when the fi
 `kofn.envs`.
 """
 
-from kofn.envs.agent_kernel import UNSURE, guides_of, pick_rows, step_agents
+from kofn.envs.agent_kernel import UNSURE, guides_of, step_agents
 from kofn.envs.block_tables import block_sizes, blocks_of, ways_of
-from kofn.envs.crowd_kernel import prepare_laws, sample_crowds, spread_cells, step_crowds
+from kofn.envs.crowd_kernel import prepare_laws, sample_crowds, spread_cells, step_crowds, step_global
 from kofn.envs.side_by_side import WORTH_THREADS, parts, side_by_side
 from kofn.envs.xoshiro import new_key
 
@@ -18,12 +18,12 @@ __all__ = [
     "guides_of",
     "new_key",
     "parts",
-    "pick_rows",
     "prepare_laws",
     "sample_crowds",
     "side_by_side",
     "spread_cells",
     "step_agents",
     "step_crowds",
+    "step_global",
     "ways_of",
 ]

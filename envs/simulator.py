@@ -14,13 +14,14 @@ to reproduce their figures.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
-from kofn.envs.dynamics import Crowds, Draws
+from kofn.envs.dynamics import Draws
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
 from kofn.envs.population import MAX_AGENTS, conditional_probabilities, count_states, sample_multinomial
@@ -74,14 +75,13 @@ class _Simulator:
         self._initial_thresholds = cumulative_thresholds(game.initial_global)
 
     def _start_global(self, streams: Streams) -> None:
-        self._global_draws = Draws(streams.global_moves, streams.rewards)
-        self._local_draws = Draws(streams.local_moves, streams.rewards)
+        self._draws = Draws(streams.global_moves, streams.rewards), Draws(streams.local_moves, streams.rewards)
         self.global_states = sample_rows(streams.start.random(self.n_populations), self._initial_thresholds)
 
     def _step_global(self, actions: IntArray) -> tuple[FloatArray, IntArray, IntArray]:
         """Pay and move every global state; returns r_g and the states that local agents see when paid and moving."""
         old = self.global_states
-        rewards, self.global_states = self.dynamics.step_global(self._global_draws, old, actions)
+        rewards, self.global_states = self.dynamics.step_global(self._draws[0], old, actions)
         return rewards, old, old if self.local_timing == "paper" else self.global_states
 
 
@@ -130,10 +130,10 @@ class IndividualSimulator(_Simulator):
         seen_by_all = paid_at if seen is old else seen[:, None]
         shape, sums = self.local_states.shape, np.empty(self.n_populations)
         self._spare_rewards.keep(self.local_rewards)
-        self.local_rewards = np.broadcast_to(0.0, shape)  # what a refused step pays
+        self.local_rewards = _unpaid(shape)  # if the step is refused
         out = self._spare_rewards.take(shape, np.float64), self._spare_states.take(shape, np.int64)
         rewards, states = self.dynamics.step_local(
-            self._local_draws, self.local_states, paid_at, local_actions, seen=seen_by_all, out=out, sums=sums
+            self._draws[1], self.local_states, paid_at, local_actions, seen=seen_by_all, out=out, sums=sums
         )
         self._spare_states.keep(self.local_states)
         self.local_rewards, self.local_states = rewards, states
@@ -147,6 +147,11 @@ class IndividualSimulator(_Simulator):
     def info(self) -> dict[str, Any]:
         """Nothing besides rewards."""
         return {}
+
+
+@lru_cache(maxsize=8)
+def _unpaid(shape: tuple[int, ...]) -> FloatArray:
+    return np.broadcast_to(0.0, shape)
 
 
 class LumpedSimulator(_Simulator):
@@ -186,7 +191,7 @@ class LumpedSimulator(_Simulator):
         Raises:
             TypeError, ValueError: actions that are no integers in range, or another shape.
         """
-        return self._step_crowds(global_actions, local_policy, follow=True)
+        return self._step(global_actions, local_policy, follow=True)
 
     def step_choices(self, global_actions: IntArray, choices: FloatArray) -> Payment:
         """Pay and move once, every local agent acting by the law of its population and state.
@@ -198,10 +203,16 @@ class LumpedSimulator(_Simulator):
         Raises:
             TypeError, ValueError: actions that are no integers in range, or another shape.
         """
-        return self._step_crowds(global_actions, choices, follow=False)
+        return self._step(global_actions, choices, follow=False)
 
-    def _step_crowds(self, global_actions: IntArray, choices: FloatArray, *, follow: bool) -> Payment:
-        crowds = Crowds(self._global_draws, self.global_states, self.counts, follow, self.local_timing == "code")
-        stepped = self.dynamics.step_crowds(self._local_draws, crowds, global_actions, choices)
-        global_reward, self.global_states, totals, self.counts = stepped
-        return Payment(global_reward, totals / max(self.n_agents, 1))
+    def _step(self, global_actions: IntArray, choices: FloatArray, *, follow: bool) -> Payment:
+        global_reward, self.global_states, local_reward, self.counts = self.dynamics.step_crowds(
+            self._draws,
+            self.global_states,
+            self.counts,
+            global_actions,
+            choices,
+            follow=follow,
+            late=self.local_timing == "code",
+        )
+        return Payment(global_reward, local_reward)

@@ -15,7 +15,7 @@ import numpy as np
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.binomial import careful_binomial, quick_binomial
 from kofn.envs.block_tables import ALIAS_BITS, CUT_BITS, HEADER
-from kofn.envs.compiled import compiled, compiled_inner
+from kofn.envs.compiled import compiled, compiled_in_place, compiled_inner
 from kofn.envs.xoshiro import Words, advance, next_word
 
 _0, _1, _2, _6, _11, _63 = (np.uint64(number) for number in (0, 1, 2, 6, 11, 63))
@@ -132,7 +132,7 @@ def _block(word: np.uint64, table: Words, ways: Words, row: int, before: np.uint
     return way
 
 
-@compiled_inner
+@compiled_in_place
 def _spread_blocks(state: Words, n: int, table: Words, ways: Words, row: int, counts: IntArray, cell: int) -> None:
     """As `spread_many`, in blocks of m agents and one block of those that are left."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
@@ -154,7 +154,7 @@ def _spread_blocks(state: Words, n: int, table: Words, ways: Words, row: int, co
             packed >>= width
 
 
-@compiled_inner
+@compiled_in_place
 def spread(
     state: Words, n: int, conditional: FloatArray, table: Words, ways: Words, row: int, counts: IntArray, cell: int
 ) -> None:

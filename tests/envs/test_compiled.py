@@ -18,18 +18,24 @@ def test_compiled_code_computes_the_same() -> None:
     assert module.compiled(twice)(21) == 42
 
 
-def test_functions_of_compiled_ones_need_no_private_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("make", "switches"),
+    [(module.compiled_inner, {"_nrt"}), (module.compiled_in_place, {"_nrt", "forceinline"})],
+)
+def test_functions_of_compiled_ones_need_none_of_the_switches_they_ask_for(
+    make: Callable[..., Any], switches: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
     def njit(**options: Any) -> Callable[..., Any]:
-        asked.append("_nrt" in options)
+        asked.append({"_nrt", "forceinline"} & set(options))
         return numba.njit(**options)
 
     monkeypatch.setattr(module, "njit", njit)
-    assert module.compiled_inner(twice)(21) == 42
+    assert make(twice)(21) == 42
     monkeypatch.setattr(module, "DefaultOptions", object)
-    assert module.compiled_inner(twice)(21) == 42
-    assert asked == [True, False]
+    assert make(twice)(21) == 42
+    assert asked == [switches, set()]
 
 
 def test_without_a_place_for_it_code_is_compiled_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """The compiled loops: their generator against its published numbers, their laws against exact ones, their streams."""
 
+import copy
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,8 +335,8 @@ def test_agents_are_drawn_by_inversion_of_their_own_numbers(
     guides = loops.guides_of(thresholds.reshape(-1, 3)).ravel() if guided else np.full(1, UNSURE, dtype=np.uint8)
     moved, paid, sums = np.empty_like(states), np.empty(states.shape), np.empty(2)
     key, tables = stream(9), (thresholds.ravel(), guides)
-    rewards, out = game.local_reward.flatten(), (moved, paid, sums)
-    assert loops.step_agents(key, states, s_g, actions, tables, rewards, (4, 2, 3), out) == -1
+    rewards, out = game.local_reward.flatten(), (moved.reshape(-1), paid.reshape(-1), sums)
+    assert loops.step_agents(key, states.ravel(), s_g, actions.ravel(), tables, rewards, (4, 2, 3), out) == -1
     for b in range(2):
         state = np.empty(4, dtype=np.uint64)
         start_stream(key, b, state)
@@ -367,27 +370,33 @@ def test_what_is_out_of_range_is_refused(state: int, action: int, random_game: C
         simulator.step(np.zeros(2, dtype=np.int64), np.array([[0, 0, 0], [1, action, 1]]))
 
 
-@pytest.mark.parametrize(
-    ("actions", "changes", "error", "message"),
-    [
-        (
-            [0, 2],
-            {},
-            ValueError,
-            r"global states must lie in \[0, 2\) and global actions in \[0, 2\); population 1 is in",
-        ),
-        ([-1, 0], {}, ValueError, r"population 0 is in state \d and its global agent acts -1"),
-        (
-            [0, 0],
-            {"global_states": np.array([0, 2])},
-            ValueError,
-            r"population 1 is in state 2 and its global agent acts",
-        ),
-        ([0.0, 0.0], {}, TypeError, "actions must be integers; got float64"),
-        ([0], {}, ValueError, r"global actions must have shape \[n_populations\] = \[2\]; got \[1\]"),
-        ([0, 0], {"counts": np.ones((2, 3), dtype=np.int64)}, ValueError, r"counts must have shape .*; got \[2, 3\]"),
-    ],
+REFUSED_GLOBALLY: list[Any] = [
+    ([0, 2], {}, ValueError, r"global states must lie in \[0, 2\) and global actions in \[0, 2\); population 1 is in"),
+    ([-1, 0], {}, ValueError, r"population 0 is in state \d and its global agent acts -1"),
+    ([0, 0], {"global_states": np.array([0, 2])}, ValueError, r"population 1 is in state 2 and its global agent acts"),
+    ([0.0, 0.0], {}, TypeError, "actions must be integers; got float64"),
+    ([0], {}, ValueError, r"global actions must have shape \[n_populations\] = \[2\]; got \[1\]"),
+]
+BAD_COUNTS = (
+    [0, 0],
+    {"counts": np.ones((2, 3), dtype=np.int64)},
+    ValueError,
+    r"counts must have shape .*; got \[2, 3\]",
 )
+
+
+@pytest.mark.parametrize(("actions", "changes", "error", "message"), REFUSED_GLOBALLY)
+def test_global_agents_of_individuals_out_of_range_are_refused(
+    actions: list[Any], changes: dict[str, Any], error: Any, message: str, random_game: Callable[..., TabularGame]
+) -> None:
+    simulator = IndividualSimulator(random_game(1), 3, n_populations=2)
+    simulator.reset(Streams.from_seed(0))
+    vars(simulator).update(changes)
+    with pytest.raises(error, match=message):
+        simulator.step(np.array(actions), np.zeros((2, 3), dtype=np.int64))
+
+
+@pytest.mark.parametrize(("actions", "changes", "error", "message"), [*REFUSED_GLOBALLY, BAD_COUNTS])
 def test_crowds_out_of_range_are_refused(
     actions: list[Any], changes: dict[str, Any], error: Any, message: str, random_game: Callable[..., TabularGame]
 ) -> None:
@@ -439,8 +448,8 @@ def test_arrays_of_earlier_steps_stay_as_they_were(random_game: Callable[..., Ta
             part = simulator.local_states if t % 3 == 0 else simulator.local_states[0, 10:20]
             held += [(part, part.copy()), (simulator.local_rewards, simulator.local_rewards.copy())]
         simulator.step(np.zeros(1, dtype=np.int64), actions)
-    for kept, copy in held:
-        np.testing.assert_array_equal(kept, copy)
+    for kept, copied in held:
+        np.testing.assert_array_equal(kept, copied)
 
 
 def test_an_array_nobody_holds_is_used_again() -> None:
@@ -459,6 +468,25 @@ def test_an_array_nobody_holds_is_used_again() -> None:
 # Caches.
 
 
+def test_simulators_of_one_game_share_its_tables_and_copies_do_not_carry_them(warehouse3: TabularGame) -> None:
+    size = len(pickle.dumps(warehouse3))
+    first, second = LumpedSimulator(warehouse3, 9), LumpedSimulator(warehouse3, 10**6)
+    assert first.dynamics is second.dynamics is copy.deepcopy(first).dynamics
+    for n_agents in (9, 10**6):  # one policy after another, by the same tables
+        for seed in range(6):
+            policy = np.random.default_rng(seed).dirichlet(np.ones(3), size=(3, 3))
+            simulator, alone = (LumpedSimulator(game, n_agents) for game in (warehouse3, replace(warehouse3)))
+            for each in (simulator, alone):
+                each.reset(Streams.from_seed(seed))
+                each.step(np.zeros(1, dtype=np.int64), policy)
+            np.testing.assert_array_equal(simulator.counts, alone.counts)
+    assert len(pickle.dumps(warehouse3)) < size + 1000
+    again = LumpedSimulator(pickle.loads(pickle.dumps(warehouse3)), n_agents)
+    again.reset(Streams.from_seed(seed))
+    again.step(np.zeros(1, dtype=np.int64), policy)
+    np.testing.assert_array_equal(again.counts, simulator.counts)
+
+
 def test_a_second_process_compiles_nothing(tmp_path: Path, warehouse3: TabularGame) -> None:
     """This process has compiled, or loaded, everything that the steps below need."""
     code = (
@@ -474,7 +502,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path, warehouse3: TabularGa
         "lumped.step(zero, np.full((5, 5, 3), 1 / 3)), agents.step(zero, np.zeros((1, 9), dtype=np.int64))\n"
         "sample_without_replacement(streams.sampling, lumped.counts, 3)\n"
         "from kofn.envs import loops\n"
-        "used = [loops.pick_rows, loops.step_agents, loops.step_crowds, loops.spread_cells, loops.sample_crowds]\n"
+        "used = [loops.step_global, loops.step_agents, loops.step_crowds, loops.spread_cells, loops.sample_crowds]\n"
         "print([sum(loop.stats.cache_hits.values()) for loop in used], [loop.stats.cache_misses for loop in used])\n"
     )
     for _ in range(2):

@@ -1,0 +1,79 @@
+"""Steps of global agents of a game given as arrays: r_g(s_g, a_g), s_g' ~ P_g(. | s_g, a_g)."""
+
+from functools import cache
+from types import ModuleType
+from typing import NoReturn
+
+import numpy as np
+
+from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.inversion import cumulative_thresholds
+
+INT64 = np.dtype(np.int64)
+
+
+class GlobalSteps:
+    """Steps of global agents.
+
+    Args:
+        transition: P_g, float [s_g, a_g, s_g'].
+        reward: r_g, float [s_g, a_g].
+
+    Attributes:
+        tables: thresholds of s_g' [(s_g, a_g), outcome - 1], and r_g.
+    """
+
+    def __init__(self, transition: FloatArray, reward: FloatArray) -> None:
+        # A copy: compiled code is compiled again for arrays that are read-only.
+        self.tables = cumulative_thresholds(transition).reshape(reward.size, -1), reward.copy()
+
+    def step(self, rng: np.random.Generator, s_g: IntArray, a_g: IntArray) -> tuple[FloatArray, IntArray]:
+        """(r_g, s_g'), both [population].
+
+        Args:
+            rng: of moves.
+            s_g: [population].
+            a_g: [population].
+
+        Raises:
+            TypeError, ValueError: states or actions that are no integers in range, or another shape.
+        """
+        if a_g.shape != s_g.shape:
+            refuse_shape(s_g, a_g)
+        actions, states = whole("actions", a_g), whole("states", s_g)
+        paid, moved = np.empty(len(s_g)), np.empty(len(s_g), INT64)
+        part = 0, len(s_g), False, False
+        bad = loops().step_global(part, rng.random(len(s_g)), actions, states, *self.tables, paid, moved)
+        if bad >= 0:
+            self.refuse(bad, s_g, a_g)
+        return paid, moved
+
+    def refuse(self, population: int, s_g: IntArray, a_g: IntArray) -> NoReturn:
+        """Raise ValueError for a population whose global state or action is out of range."""
+        n_states, n_actions = self.tables[1].shape
+        raise ValueError(
+            f"global states must lie in [0, {n_states}) and global actions in [0, {n_actions}); "
+            f"population {population} is in state {s_g[population]} and its global agent acts {a_g[population]}"
+        )
+
+
+def refuse_shape(s_g: IntArray, a_g: IntArray) -> NoReturn:
+    """Raise ValueError for actions that are not one per population."""
+    raise ValueError(f"global actions must have shape [n_populations] = {list(s_g.shape)}; got {list(a_g.shape)}")
+
+
+def whole(name: str, values: IntArray) -> IntArray:
+    """Integers as int64 in one stretch that may be written to: other kinds would be compiled for again."""
+    if values.dtype is INT64 and values.flags.carray:
+        return values
+    if values.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers; got {values.dtype}")
+    return np.array(values, dtype=np.int64)
+
+
+@cache
+def loops() -> ModuleType:
+    """`kofn.envs.loops`, loaded when the first step is taken: it loads numba."""
+    from kofn.envs import loops as found  # noqa: PLC0415  # as said above
+
+    return found
