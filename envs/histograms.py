@@ -98,8 +98,8 @@ def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
     remaining = counts.sum(axis=-1)
     most = int(remaining.max(initial=0))
     _check_rankable(most, n_states)
-    if counts.ndim == 1:  # one vector, as chains step: Python's own integers are many times faster
-        return np.asarray(_rank_of_one(counts.tolist()))
+    if remaining.size == 1:  # as chains and single views step: Python's own integers are many times faster
+        return np.full(remaining.shape, _rank_of_one(counts.ravel().tolist()), dtype=np.int64)
     ranks = np.zeros(counts.shape[:-1], dtype=np.int64)
     for i in range(n_states - 1):
         choose = _chooser(most, n_states - 1 - i)
@@ -156,6 +156,7 @@ def unrank_histograms(ranks: npt.ArrayLike, k: int, n_states: int) -> IntArray:
     return counts
 
 
+@lru_cache(maxsize=256)
 def _check_rankable(k: int, n_states: int) -> None:
     """Ranks and the products inside `_choose` must fit into 64-bit integers."""
     if n_histograms(k, n_states) * n_states > np.iinfo(np.int64).max:

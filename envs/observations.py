@@ -156,11 +156,13 @@ class GlobalEncoding:
             return np.concatenate([global_states[:, None], content], axis=1)
         if self.obs_mode == "discrete":
             return global_states * self._n_contents + self._rank(content)
-        if self.summary == "histogram":
-            seen = (content / self.size).astype(np.float32)
-        else:
+        if self.summary == "states":
             seen = one_hot(content, self.n_local_states).reshape(len(content), -1)
-        return np.concatenate([one_hot(global_states, self.n_global_states), seen], axis=1)
+            return np.concatenate([one_hot(global_states, self.n_global_states), seen], axis=1)
+        encoded = np.zeros((len(content), self.n_global_states + self.n_local_states), dtype=np.float32)
+        encoded[np.arange(len(content)), global_states] = 1.0
+        np.divide(content, self.size, out=encoded[:, self.n_global_states :], casting="same_kind")
+        return encoded
 
     def observe(self, global_states: IntArray, seen: IntArray) -> Observation:
         """Fresh observations of agents with states `seen` [n_populations, size], one per population."""
