@@ -7,6 +7,7 @@ registering imports nothing.
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -93,6 +94,16 @@ def registered_game(name: str, **options: Any) -> Any:
     for option in options:
         known_name(f"an option of {name}", option, inspect.signature(make).parameters)
     return make(**options)
+
+
+def changed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a registered game's options that are not its defaults: two games that agree in them are the same."""
+    parameters = inspect.signature(game_module(name).game).parameters
+    return {
+        option: value
+        for option, value in options.items()
+        if option not in parameters or value != parameters[option].default
+    }
 
 
 def as_game(game: TabularGame | str) -> TabularGame:

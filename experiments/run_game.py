@@ -14,7 +14,7 @@ from pettingzoo import ParallelEnv
 from kofn.agents import AlternatingMARL
 from kofn.envs.files import naming_damage, write_text
 from kofn.envs.observations import Observation
-from kofn.envs.registration import registered_game
+from kofn.envs.registration import changed_options, registered_game
 from kofn.experiments.config import TrainConfig
 from kofn.wrappers.continuous_episodes import is_continuous
 from kofn.wrappers.factory import make_parallel
@@ -64,6 +64,9 @@ def load_run(folder: Path) -> AlternatingMARL:
 def refuse_other_game(folder: Path, config: TrainConfig) -> None:
     """ValueError where the folder's run is of another game, or of other options: it cannot be gone on with."""
     noted = noted_game(folder)
-    if noted is not None and noted != (config.game, config.options):
-        wanted = as_typed(config.game, config.options)
-        raise ValueError(f"{folder} holds a run of {as_typed(*noted)}, not of {wanted}; use another --folder")
+    if noted is None:
+        return
+    (name, options), wanted = noted, changed_options(config.game, config.options)
+    if name != config.game or changed_options(name, options) != wanted:
+        asked = as_typed(config.game, config.options)
+        raise ValueError(f"{folder} holds a run of {as_typed(name, options)}, not of {asked}; use another --folder")

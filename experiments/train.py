@@ -42,7 +42,7 @@ from kofn.envs.continuous import ContinuousGame
 from kofn.envs.files import plain_name, write_text
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.registration import default_sizes, registered_game
+from kofn.envs.registration import changed_options, default_sizes, registered_game
 from kofn.envs.streams import child
 from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
 from kofn.experiments.csv_files import write_evaluations, write_rows
@@ -190,8 +190,9 @@ def resolved(config: TrainConfig) -> TrainConfig:
 
 
 def default_folder(config: TrainConfig, model: Model) -> Path:
-    """runs/GAME-OPTIONS-nN-kK-seedSEED."""
-    options = "".join(f"-{name}{value}" for name, value in config.options.items())
+    """runs/GAME-OPTIONS-nN-kK-seedSEED; options at their defaults are left out."""
+    changed = changed_options(config.game, config.options)
+    options = "".join(f"-{name}{value}" for name, value in changed.items())
     name = f"{config.game}{options}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
     return Path("runs") / plain_name("run folder", name)
 

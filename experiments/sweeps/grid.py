@@ -12,6 +12,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
 from kofn.envs.arrays import known_name
+from kofn.envs.registration import changed_options
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.train import resolved
 
@@ -90,8 +91,9 @@ def flat(description: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def cell_hash(description: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that name a configuration."""
-    text = json.dumps(description, sort_keys=True, allow_nan=False)
+    """Sixteen hexadecimal digits that name a configuration; options at their defaults do not count."""
+    options = changed_options(description["game"], description["options"])
+    text = json.dumps({**description, "options": options}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

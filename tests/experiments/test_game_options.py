@@ -74,6 +74,19 @@ def test_another_game_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None
     assert "run holds a run of warehouse_dispatch, not of formation" in " ".join(capsys.readouterr().err.split())
 
 
+def test_options_at_their_defaults_are_the_game_itself() -> None:
+    """The same folder, the same run to go on with, the same cell of a sweep."""
+    spelled_out = ["--options", "discount", "0.95", "n_zones", "5"]
+    assert cli.main(["train", "warehouse_dispatch", *SMALL, *SHORT]) == 0
+    assert cli.main(["train", "warehouse_dispatch", *SMALL, *SHORT, *spelled_out, "--resume"]) == 0
+    assert len(list(Path("runs").iterdir())) == 1
+    names = [
+        cell_hash(describe(TrainConfig(game="warehouse_dispatch", options=options)))
+        for options in ({}, {"n_zones": 5}, {"n_zones": 3, "discount": 0.95}, {"n_zones": 3})
+    ]
+    assert names[0] == names[1] != names[2] == names[3]
+
+
 def test_a_sweep_varies_options_and_draws_every_game_of_its_own() -> None:
     base = TrainConfig(
         game="warehouse_dispatch",
