@@ -1,4 +1,4 @@
-"""Statistical checks with one stated level.
+"""Statistical checks with one stated level, and the game that test_parallel*.py play.
 
 Seeds are fixed, so a test passes or fails for good. The level says how surprising a draw may be under the law that is
 claimed: p > 1e-4 for whole laws. Cells with fewer than five expected draws are pooled, as the chi-square limit needs.
@@ -9,10 +9,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+from parallel_play import N_GLOBAL, N_LOCAL
 from scipy import stats
+
+from kofn.envs import TabularGame
 
 LEVEL = 1e-4
 FEWEST_EXPECTED = 5.0
+MakeGame = Callable[..., TabularGame]
 
 
 def check_law(observed: npt.ArrayLike, law: npt.ArrayLike) -> None:
@@ -51,3 +55,9 @@ def assert_law() -> Callable[[npt.ArrayLike, npt.ArrayLike], None]:
 def assert_same_law() -> Callable[[npt.ArrayLike, npt.ArrayLike], None]:
     """`assert_same_law(first, second)`: draws per cell of two samples follow one law."""
     return check_same_law
+
+
+@pytest.fixture
+def game(random_game: MakeGame) -> TabularGame:
+    """All four sizes differ, so that no two axes can be mixed up."""
+    return random_game(1, n_global=N_GLOBAL, n_local=N_LOCAL, n_global_actions=5, n_local_actions=2)
