@@ -1,4 +1,4 @@
-"""A small PopulationEnv, played at random and read by hand, for the files test_parallel*.py."""
+"""A small PopulationEnv, played at random and read by hand, for the files test_parallel*.py and test_subsample*.py."""
 
 from typing import Any
 
