@@ -1,4 +1,4 @@
-"""A small PopulationEnv, played at random and read by hand, for the files test_parallel*.py and test_subsample*.py."""
+"""A small PopulationEnv read by hand, for the files test_parallel*.py, and random episodes of any environment."""
 
 from typing import Any
 

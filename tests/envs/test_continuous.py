@@ -1,89 +1,16 @@
-"""Continuous games: the simulator against a loop over agents, the environment read by hand, checks, copies, errors."""
+"""Continuous games: the simulator against a loop over agents, bounds, functions that misbehave, refusals."""
 
-import copy
-import pickle
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
+from continuous_play import EDGES, make
 from gymnasium.utils.env_checker import data_equivalence
 
 from kofn.envs import Game, PopulationEnv, Streams, continuous_simulator
-from kofn.envs.continuous import ContinuousGame
 from kofn.envs.continuous_simulator import ContinuousSimulator
 from kofn.envs.interface import OpenGame
-from kofn.wrappers import SubsampleObservation
-
-EDGES = (-1.0, 0.0, 0.5, 2.0)
-AIMS = np.array([-2.0, 3.0], dtype=np.float32)
-
-
-def move_global(rng: Any, s_g: Any, a_g: Any) -> Any:
-    return AIMS[a_g] * rng.random(s_g.shape)
-
-
-def move_local(rng: Any, s_l: Any, s_g: Any, a_l: Any) -> Any:
-    """Actions: stay, halve, take the fraction of the global state that lies within bounds, anything."""
-    choices = [s_l, s_l / 2, np.broadcast_to(np.clip(s_g, -1, 2), s_l.shape), rng.uniform(-1, 2, s_l.shape)]
-    return np.choose(a_l, choices)
-
-
-def pay_global(rng: Any, s_g: Any, a_g: Any) -> Any:
-    return s_g + 10 * a_g
-
-
-def pay_local(rng: Any, s_l: Any, s_g: Any, a_l: Any) -> Any:
-    return s_l * s_g + a_l
-
-
-def start_global(rng: Any, n_populations: int) -> Any:
-    return rng.uniform(-3, 3, n_populations)
-
-
-def start_local(rng: Any, n_populations: int, n_agents: int) -> Any:
-    return rng.uniform(-1, 2, (n_populations, n_agents))
-
-
-OPTIONS: dict[str, Any] = {
-    "n_global_actions": 2,
-    "n_local_actions": 4,
-    "discount": 0.5,
-    "global_bounds": (-3.0, 3.0),
-    "bin_edges": EDGES,
-    "sample_global": move_global,
-    "sample_local": move_local,
-    "pay_global": pay_global,
-    "pay_local": pay_local,
-    "global_reward_bounds": (-3.0, 13.0),
-    "local_reward_bounds": (-6.0, 9.0),
-    "start_global": start_global,
-    "start_local": start_local,
-}
-
-
-def make(**changes: Any) -> ContinuousGame:
-    return ContinuousGame(**{**OPTIONS, **changes})
-
-
-def environment(n_agents: int = 5, max_cycles: int = 6, k: int | None = None, summary: Any = "histogram") -> Any:
-    env = PopulationEnv(make(title="a line"), n_agents, max_cycles=max_cycles)
-    return env if k is None else SubsampleObservation(env, k, summary=summary)
-
-
-def random_actions(env: Any, rng: np.random.Generator) -> dict[str, int]:
-    return {agent: int(rng.integers(env.action_space(agent).n)) for agent in env.possible_agents}
-
-
-def play(env: Any, rng: np.random.Generator) -> list[Any]:
-    results = []
-    while env.agents:
-        results.append((*env.step(random_actions(env, rng)), env.state()))
-    return results
-
-
-# The simulator.
 
 
 @pytest.mark.parametrize("block", [1, 3, 7, 1 << 14])
@@ -163,116 +90,6 @@ def test_same_seed_same_populations() -> None:
 def test_sizes_of_the_simulator(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=f"{message} must be"):
         ContinuousSimulator(make(), **{"n_agents": 3, **options})
-
-
-# The environment.
-
-
-def test_observations_rewards_and_state_are_read_by_hand() -> None:
-    env, rng = environment(), np.random.default_rng(0)
-    observations, infos = env.reset(seed=3)
-    mode = int(np.histogram(env.state()[1:], EDGES)[0].argmax())
-    assert infos == {agent: {"true_mode": mode} if agent == "global_0" else {} for agent in env.possible_agents}
-    total = 0.0
-    for step in range(6):
-        s_g, *places = env.state().tolist()
-        shares = np.histogram(places, EDGES)[0] / 5
-        np.testing.assert_allclose(observations["global_0"], [s_g, *shares], rtol=1e-6)
-        for i, place in enumerate(places):
-            assert observations[f"local_{i}"].tolist() == [place, s_g]
-        for agent, observation in observations.items():
-            assert env.observation_space(agent).contains(observation)
-        assert env.state_space.contains(env.state())
-        actions = random_actions(env, rng)
-        parts = s_g + 10 * actions["global_0"], np.mean([x * s_g + actions[f"local_{i}"] for i, x in enumerate(places)])
-        observations, rewards, terminations, truncations, infos = env.step(actions)
-        np.testing.assert_allclose(list(rewards.values()), sum(parts), rtol=1e-5, atol=1e-5)
-        info = infos["global_0"]
-        np.testing.assert_allclose([info["reward_global"], info["reward_local_mean"]], parts, rtol=1e-5, atol=1e-5)
-        assert info["true_mode"] == mode
-        assert not any(terminations.values())
-        assert set(truncations.values()) == {step == 5}
-        total += 0.5**step * rewards["global_0"]
-    assert info["team_discounted_return"] == pytest.approx(total)
-
-
-def test_spaces_and_metadata() -> None:
-    env = environment(n_agents=2)
-    assert env.observation_space("global_0") == Box(np.float32([-3, 0, 0, 0]), np.float32([3, 1, 1, 1]))
-    assert env.observation_space("local_1") == Box(np.float32([-1, -3]), np.float32([2, 3]))
-    assert env.state_space == Box(np.float32([-3, -1, -1]), np.float32([3, 2, 2]))
-    assert (env.action_space("global_0"), env.action_space("local_0")) == (Discrete(2), Discrete(4))
-    assert (env.metadata["name"], env.metadata["structured"], env.discount) == ("a_line", True, 0.5)
-
-
-@pytest.mark.parametrize("summary", ["histogram", "states"])
-@pytest.mark.parametrize("with_state", [True, False])
-def test_the_global_agent_sees_its_sample(summary: Any, with_state: bool) -> None:
-    inner = PopulationEnv(make(observe_global_state=with_state), 9, max_cycles=4)
-    env, rng = SubsampleObservation(inner, 4, summary=summary), np.random.default_rng(0)
-    observations, infos = env.reset(seed=1)
-    while True:
-        s_g, *places = env.state().tolist()
-        sampled = infos["global_0"]["sampled_agents"]
-        assert len(set(sampled.tolist())) == 4
-        seen = np.array(places)[sampled]
-        content = seen if summary == "states" else np.histogram(seen, EDGES)[0] / 4
-        expected = [s_g, *content] if with_state else content
-        np.testing.assert_allclose(observations["global_0"], expected, rtol=1e-6)
-        assert env.observation_space("global_0").contains(observations["global_0"])
-        if not env.agents:
-            break
-        actions = random_actions(env, rng)
-        own = [places[i] * s_g + actions[f"local_{i}"] for i in sampled]
-        observations, _, _, _, infos = env.step(actions)
-        reward = s_g + 10 * actions["global_0"] + np.mean(own)
-        assert infos["global_0"]["reward_sampled"] == pytest.approx(reward, rel=1e-5, abs=1e-5)
-
-
-def test_a_blind_global_agent_sees_its_own_state_only() -> None:
-    env = PopulationEnv(make(), 3, global_view="none")
-    observations, _ = env.reset(seed=0)
-    assert observations["global_0"].tolist() == env.state()[:1].tolist()
-
-
-def test_k_never_changes_the_dynamics() -> None:
-    histories = []
-    for limit in ({}, {"k": 1}, {"k": 4}, {"k": 4, "summary": "states"}):
-        env = environment(n_agents=6, **limit)
-        env.reset(seed=7)
-        histories.append([(step[1], step[-1]) for step in play(env, np.random.default_rng(0))])
-    assert all(data_equivalence(histories[0], other, exact=True) for other in histories[1:])
-
-
-def test_callers_may_write_into_whatever_is_returned() -> None:
-    spoiled, twin = environment(k=3), environment(k=3)
-    rng = np.random.default_rng(0)
-    results = spoiled.reset(seed=0), twin.reset(seed=0)
-    while True:
-        assert data_equivalence(*results, exact=True)
-        for observation in results[0][0].values():
-            observation.fill(7)
-        results[0][-1]["global_0"].clear()
-        spoiled.state().fill(7)
-        if not twin.agents:
-            break
-        actions = random_actions(twin, rng)
-        results = spoiled.step(actions), twin.step(actions)
-
-
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
-@pytest.mark.parametrize("k", [None, 3])
-def test_copies_continue_identically_and_independently(clone: Any, k: int | None) -> None:
-    env, rng = environment(k=k), np.random.default_rng(0)
-    env.reset(seed=0)
-    env.step(random_actions(env, rng))
-    twin = clone(env)
-    first = play(twin, np.random.default_rng(1))
-    assert env.unwrapped.timestep == 1
-    assert data_equivalence(first, play(env, np.random.default_rng(1)), exact=True)
-
-
-# The game.
 
 
 def test_bounds_and_kind() -> None:

@@ -130,7 +130,7 @@ def linear(tiny: Tiny) -> Judged:
 
 
 def off_policy(tiny: Tiny) -> Judged:
-    """5 standard deviations of asynchronous Q-learning's error, to first order (see test_off_policy).
+    """5 standard deviations of asynchronous Q-learning's error, to first order (see surrogate_process).
 
     Its variance is at most t^-w times the noise / (2 (1 - gamma) f^w), f the rarest entry's frequency; the noise of an
     update is at most gamma^2 (max V - min V)^2 / 4 plus that of the reward, which is at most 1/4.
