@@ -13,6 +13,7 @@ A histogram F is known by its tails r_x = F_x + F_{x+1} + .., which are counted 
 Every function here is compiled at the first training on a machine, so they are few, and call nothing of numpy's.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,31 +21,52 @@ import numpy as np
 from kofn.agents.compiled import compiled_for_threads
 from kofn.envs.arrays import FloatArray, IntArray
 
+TWO_53 = 2.0**53
+
 
 @compiled_for_threads
-def draw(stream: Any, position: int) -> float:
-    """Uniform number on [0, 1) at `position` of a stream (splitmix64)."""
+def number(stream: Any, position: int) -> int:
+    """Uniform on 0 .. 2^53 - 1 at `position` of a stream (splitmix64)."""
     z = stream + np.uint64(position) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
-    return float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return np.int64(z >> np.uint64(11))  # type: ignore[no-any-return]  # an integer of the compiler's
 
 
 @compiled_for_threads
-def see(scratch: FloatArray, sizes: IntArray, stream: Any, position: int, terms: IntArray) -> int:
+def draw(stream: Any, position: int) -> float:
+    """Uniform on [0, 1) at `position` of a stream."""
+    return number(stream, position) / TWO_53
+
+
+@compiled_for_threads
+def see(crowd: FloatArray, numbers: IntArray, stream: Any, position: int, terms: IntArray) -> int:
+    """Rank of the histogram of k draws from the law in crowd[0]; `numbers` [k] are overwritten.
+
+    One state after another counts the numbers that reach it, which the processor does four at a time.
+    """
+    k, rank, level = len(numbers), terms[0, len(numbers)], 0.0
+    for j in range(k):
+        numbers[j] = number(stream, position + j)
+    for y in range(terms.shape[0] - 1):
+        level += crowd[0, y]
+        threshold, tail = np.int64(math.ceil(level * TWO_53)), 0
+        for j in range(k):
+            tail += numbers[j] >= threshold
+        rank += terms[y + 1, k] - terms[y + 1, tail]
+    return rank
+
+
+@compiled_for_threads
+def see_few(scratch: FloatArray, sizes: IntArray, stream: Any, position: int, terms: IntArray) -> int:
     """Rank of the histogram of k agents drawn from the crowd in scratch[0]; scratch[1] and [2] are overwritten."""
     n_agents, k, last, level = sizes[0], sizes[1], terms.shape[0] - 1, 0.0
     for y in range(last):
         level += scratch[0, y]
         scratch[1, y], scratch[2, y] = level, 0.0
     for j in range(k):
-        uniform = draw(stream, position + j)
-        if n_agents == 0:
-            for y in range(last):
-                scratch[2, y] += uniform >= scratch[1, y]
-            continue
-        uniform *= 1.0 - j / n_agents
+        uniform = draw(stream, position + j) * (1.0 - j / n_agents)
         for y in range(last):
             if uniform >= scratch[1, y]:
                 scratch[2, y] += 1.0
@@ -57,16 +79,25 @@ def see(scratch: FloatArray, sizes: IntArray, stream: Any, position: int, terms:
 
 
 @compiled_for_threads
-def move(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
+def move(scratch: FloatArray, law: FloatArray) -> None:
+    """Replace the law in scratch[0] by that after a step by `law` [s_l, s_l']."""
+    n_states = law.shape[0]
+    for y in range(n_states):
+        arrived = 0.0
+        for x in range(n_states):
+            arrived += scratch[0, x] * law[x, y]
+        scratch[1, y] = arrived
+    for y in range(n_states):
+        scratch[0, y] = scratch[1, y]
+
+
+@compiled_for_threads
+def move_few(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
     """Replace the crowd in scratch[0] by the next one, each agent moving by `law` [s_l, s_l']."""
     n_states, drawn = law.shape[0], 0
     for y in range(n_states):
         scratch[1, y] = 0.0
     for x in range(n_states):
-        if n_agents == 0:
-            for y in range(n_states):
-                scratch[1, y] += scratch[0, x] * law[x, y]
-            continue
         for _ in range(int(scratch[0, x] * n_agents + 0.5)):
             uniform, level, chosen = draw(stream, position + drawn), 0.0, 0
             for y in range(n_states - 1):
@@ -110,14 +141,18 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
         discount: gamma.
     """
     n_agents, k, n_states, n_global = sizes[0], sizes[1], crowds.shape[1], global_law.shape[2]
-    returns, scratch = np.zeros(keys.shape[0]), np.zeros((3, n_states))
+    returns, scratch, numbers = np.zeros(keys.shape[0]), np.zeros((3, n_states)), np.zeros(k, np.int64)
     for rollout in range(keys.shape[0]):
         s_g, stream, weight, total = global_states[rollout], keys[rollout], 1.0, 0.0
         for x in range(n_states):
             scratch[0, x] = crowds[rollout, x]
         for t in range(lengths[rollout]):
             position = t * (k + n_agents + 1) + 1
-            action = table[s_g, see(scratch, sizes, stream, position, terms)]
+            if n_agents == 0:
+                seen = see(scratch, numbers, stream, position, terms)
+            else:
+                seen = see_few(scratch, sizes, stream, position, terms)
+            action = table[s_g, seen]
             paid = global_reward[s_g, action]
             for x in range(n_states):
                 paid += scratch[0, x] * local_reward[s_g, x]
@@ -127,7 +162,10 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
             for y in range(n_global - 1):
                 level += global_law[old, action, y]
                 s_g += uniform >= level
-            move(scratch, local_law[old], n_agents, stream, position + k + 1)
+            if n_agents == 0:
+                move(scratch, local_law[old])
+            else:
+                move_few(scratch, local_law[old], n_agents, stream, position + k + 1)
         global_states[rollout], returns[rollout] = s_g, total
         for x in range(n_states):
             crowds[rollout, x] = scratch[0, x]
