@@ -21,6 +21,8 @@ BoolArray = npt.NDArray[np.bool_]
 PROBABILITY_TOLERANCE = 1e-8
 """How far a probability row may be from summing to 1; accepted rows are rescaled to sum to 1."""
 
+INT64 = np.dtype(np.int64)
+
 MAX_INTEGER = 2**63 - 1
 """The largest integer of numpy's int64."""
 
@@ -105,10 +107,41 @@ def freeze(array: npt.NDArray[Any]) -> None:
 
 def restore_frozen(instance: object, state: dict[str, Any]) -> None:
     """`__setstate__` of immutable classes: numpy forgets that an array is read-only when it is copied or unpickled."""
-    for value in state.values():
+    _freeze_all(tuple(state.values()))
+    instance.__dict__.update(state)
+
+
+def _freeze_all(values: tuple[Any, ...]) -> None:
+    for value in values:
         if isinstance(value, np.ndarray):
             freeze(value)
-    instance.__dict__.update(state)
+        elif isinstance(value, tuple):
+            _freeze_all(value)
+
+
+def whole(name: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> IntArray:
+    """Integers as int64 of a given shape, in one stretch that may be written to: what compiled loops are compiled for.
+
+    Raises:
+        TypeError: they are no integers (truth values are none).
+        ValueError: another shape.
+    """
+    if isinstance(values, np.ndarray) and values.dtype is INT64 and values.shape == shape and values.flags.carray:
+        return values
+    array = as_array(name, values)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers; got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {list(shape)}; got {list(array.shape)}")
+    return np.array(array, dtype=np.int64, order="C")
+
+
+def refuse_outside(name: str, values: IntArray, size: int) -> None:
+    """Raise ValueError unless all values lie in [0, size)."""
+    outside = (values < 0) | (values >= size)
+    if outside.any():
+        index = first_index(outside)
+        raise ValueError(f"{name} must lie in [0, {size}); entry {list(index)} is {values[index]}")
 
 
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
