@@ -41,16 +41,19 @@ def draw(stream: Any, position: int) -> float:
 
 
 @compiled_for_threads
-def see(crowd: FloatArray, numbers: IntArray, stream: Any, position: int, terms: IntArray) -> int:
-    """Rank of the histogram of k draws from the law in crowd[0]; `numbers` [k] are overwritten.
+def see(scratch: FloatArray, numbers: IntArray, n_agents: int, stream: Any, position: int, terms: IntArray) -> int:
+    """Rank of the histogram of k agents drawn from the crowd in scratch[0]; all else in scratch is overwritten.
 
-    One state after another counts the numbers that reach it, which the processor does four at a time.
+    In the limit the k `numbers` are drawn first, and one state after another counts those that reach it, which the
+    processor does four at a time.
     """
+    if n_agents > 0:
+        return _see_few(scratch, len(numbers), n_agents, stream, position, terms)
     k, rank, level = len(numbers), terms[0, len(numbers)], 0.0
     for j in range(k):
         numbers[j] = number(stream, position + j)
     for y in range(terms.shape[0] - 1):
-        level += crowd[0, y]
+        level += scratch[0, y]
         threshold, tail = np.int64(math.ceil(level * TWO_53)), 0
         for j in range(k):
             tail += numbers[j] >= threshold
@@ -59,9 +62,9 @@ def see(crowd: FloatArray, numbers: IntArray, stream: Any, position: int, terms:
 
 
 @compiled_for_threads
-def see_few(scratch: FloatArray, sizes: IntArray, stream: Any, position: int, terms: IntArray) -> int:
-    """Rank of the histogram of k agents drawn from the crowd in scratch[0]; scratch[1] and [2] are overwritten."""
-    n_agents, k, last, level = sizes[0], sizes[1], terms.shape[0] - 1, 0.0
+def _see_few(scratch: FloatArray, k: int, n_agents: int, stream: Any, position: int, terms: IntArray) -> int:
+    """As `see`, without replacement."""
+    last, level = terms.shape[0] - 1, 0.0
     for y in range(last):
         level += scratch[0, y]
         scratch[1, y], scratch[2, y] = level, 0.0
@@ -79,21 +82,24 @@ def see_few(scratch: FloatArray, sizes: IntArray, stream: Any, position: int, te
 
 
 @compiled_for_threads
-def move(scratch: FloatArray, law: FloatArray) -> None:
-    """Replace the law in scratch[0] by that after a step by `law` [s_l, s_l']."""
+def move(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
+    """Replace the crowd in scratch[0] by the next one, each agent moving by `law` [s_l, s_l']."""
     n_states = law.shape[0]
-    for y in range(n_states):
-        arrived = 0.0
-        for x in range(n_states):
-            arrived += scratch[0, x] * law[x, y]
-        scratch[1, y] = arrived
+    if n_agents > 0:
+        _land_each(scratch, law, n_agents, stream, position)
+    else:
+        for y in range(n_states):
+            arrived = 0.0
+            for x in range(n_states):
+                arrived += scratch[0, x] * law[x, y]
+            scratch[1, y] = arrived
     for y in range(n_states):
         scratch[0, y] = scratch[1, y]
 
 
 @compiled_for_threads
-def move_few(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
-    """Replace the crowd in scratch[0] by the next one, each agent moving by `law` [s_l, s_l']."""
+def _land_each(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, position: int) -> None:
+    """Where the agents of the crowd in scratch[0] land, into scratch[1]."""
     n_states, drawn = law.shape[0], 0
     for y in range(n_states):
         scratch[1, y] = 0.0
@@ -105,8 +111,6 @@ def move_few(scratch: FloatArray, law: FloatArray, n_agents: int, stream: Any, p
                 chosen += uniform >= level
             scratch[1, chosen] += 1.0 / n_agents
             drawn += 1
-    for y in range(n_states):
-        scratch[0, y] = scratch[1, y]
 
 
 @compiled_for_threads
@@ -148,11 +152,7 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
             scratch[0, x] = crowds[rollout, x]
         for t in range(lengths[rollout]):
             position = t * (k + n_agents + 1) + 1
-            if n_agents == 0:
-                seen = see(scratch, numbers, stream, position, terms)
-            else:
-                seen = see_few(scratch, sizes, stream, position, terms)
-            action = table[s_g, seen]
+            action = table[s_g, see(scratch, numbers, n_agents, stream, position, terms)]
             paid = global_reward[s_g, action]
             for x in range(n_states):
                 paid += scratch[0, x] * local_reward[s_g, x]
@@ -162,10 +162,7 @@ def play(  # noqa: PLR0913, PLR0917  # a compiled function takes arrays, not a c
             for y in range(n_global - 1):
                 level += global_law[old, action, y]
                 s_g += uniform >= level
-            if n_agents == 0:
-                move(scratch, local_law[old])
-            else:
-                move_few(scratch, local_law[old], n_agents, stream, position + k + 1)
+            move(scratch, local_law[old], n_agents, stream, position + k + 1)
         global_states[rollout], returns[rollout] = s_g, total
         for x in range(n_states):
             crowds[rollout, x] = scratch[0, x]
