@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index
+from kofn.envs.arrays import FloatArray, IntArray, first_index, mean_over
 from kofn.envs.finite import FinitePopulation
 from kofn.envs.game import TabularGame
 from kofn.envs.observations import OBS_MODES, ObsMode
@@ -79,7 +79,7 @@ class AggregateGame:
 
     def reward(self, means: FloatArray) -> FloatArray:
         """R of means of the statistic, float [...], checked."""
-        rewards = np.asarray(self.reward_of_mean(means), dtype=np.float64)
+        rewards = np.array(self.reward_of_mean(means.copy()), dtype=np.float64)
         if rewards.shape != means.shape:
             raise ValueError(
                 f"reward_of_mean must return one reward per mean, shape {list(means.shape)}; got {list(rewards.shape)}"
@@ -139,15 +139,27 @@ class AggregateSimulator:
         Args:
             global_actions: int64 [n_populations].
             local_actions: int64 [n_populations, n_agents].
+
+        Raises:
+            TypeError, ValueError: actions that are no integers in range, or of another shape; or what R raises. All
+                stays as it was before the step, but for what was drawn.
         """
-        payment = self._agents.step(global_actions, local_actions)
-        self._global_reward, self._mean = payment.global_reward, payment.local_reward_mean
-        return Payment(payment.global_reward, self.game.reward(payment.local_reward_mean))
+        agents = self._agents
+        before = agents.global_states, agents.local_states, agents.local_rewards
+        try:
+            payment = agents.step(global_actions, local_actions)
+            rewards = self.game.reward(payment.local_reward_mean)
+        except BaseException:
+            agents.global_states, agents.local_states, agents.local_rewards = before
+            raise
+        self._global_reward, self._mean = payment.global_reward.copy(), payment.local_reward_mean
+        return Payment(payment.global_reward, rewards)
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """r_D of the last step, float [n_populations], for the agents `sampled` [k]."""
-        means = self._agents.local_rewards[:, sampled].mean(axis=1)
-        return np.asarray(self._global_reward + self.game.reward(means))
+        if self._mean is None:  # nothing was paid yet
+            return np.zeros(self._agents.n_populations)
+        return self._global_reward + self.game.reward(mean_over(self._agents.local_rewards, sampled))
 
     def info(self) -> dict[str, Any]:
         """After a step, the aggregate: the sum of f over the agents of the first population."""

@@ -144,6 +144,18 @@ def refuse_outside(name: str, values: IntArray, size: int) -> None:
         raise ValueError(f"{name} must lie in [0, {size}); entry {list(index)} is {values[index]}")
 
 
+def choices(name: str, values: npt.ArrayLike, shape: tuple[int, ...], size: int) -> IntArray:
+    """Integers in [0, size) as int64 of a given shape; raises what `whole` and `refuse_outside` raise."""
+    array = whole(name, values, shape)
+    refuse_outside(name, array, size)
+    return array
+
+
+def mean_over(values: FloatArray, sampled: IntArray) -> FloatArray:
+    """Means in double precision over the entries `sampled` [k] of the last axis; 0 of none."""
+    return np.asarray(values[..., sampled].sum(axis=-1, dtype=np.float64) / max(len(sampled), 1))
+
+
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """`value` as a Python int after checking that it is an integer in [minimum, maximum] that fits into 64 bits.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, integer, positive
+from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over, positive
 from kofn.envs.averaging_round import Shards, accuracy_on, averaging_round, loss_on, shard_losses
 from kofn.envs.federated_data import FederatedData, deal
 from kofn.envs.finite import FinitePopulation
@@ -118,11 +118,14 @@ class AveragingSimulator:
         self.model = np.zeros((data.n_features, data.n_classes))
         self._participants = np.empty(0, dtype=np.int64)
         self._n_transfers, self._decrease = 0, 0.0
+        self._global_reward, self._work_costs = 0.0, np.zeros(self.n_agents)
         self._measure_with(np.zeros(data.n_features))
         self._look()
 
     def step(self, global_actions: IntArray, local_actions: IntArray) -> Payment:
-        """Play a round and pay for it; int64 [1] and [1, n_agents]."""
+        """Play a round and pay for it; int64 [1] and [1, n_agents], anything else is refused."""
+        global_actions = choices("global_actions", global_actions, (1,), self.game.n_global_actions)
+        local_actions = choices("local_actions", local_actions, (1, self.n_agents), self.game.n_local_actions)
         before = self._loss
         n_steps = self._play(SETTINGS[self.global_states[0]], local_actions[0])
         self._loss = loss_on(self.model, self._validation)
@@ -173,7 +176,7 @@ class AveragingSimulator:
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """The last step's reward had the clients `sampled` [k] been charged for work, float [1]."""
-        return np.array([self._global_reward - self._work_costs[sampled].mean()])
+        return np.array([self._global_reward - mean_over(self._work_costs, sampled)])
 
     def info(self) -> dict[str, Any]:
         """The model's quality, and what was communicated since the start."""

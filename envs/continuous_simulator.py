@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray, integer
+from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over
 from kofn.envs.normals import Float32Array
 from kofn.envs.population import MAX_AGENTS
 from kofn.envs.simulator import Payment
@@ -55,6 +55,7 @@ class ContinuousSimulator:
         self.global_states = self.game.start_global(streams.start, self.n_populations)
         self.local_states = self.game.start_local(streams.start, self.n_populations, self.n_agents)
         self.start_modes = self.counts().argmax(axis=1)
+        self._global_reward, self.local_rewards = np.zeros(self.n_populations), np.zeros_like(self.local_states)
 
     def counts(self) -> IntArray:
         """Agents per bin, int64 [n_populations, bin]."""
@@ -66,10 +67,17 @@ class ContinuousSimulator:
         Args:
             global_actions: int64 [n_populations].
             local_actions: int64 [n_populations, n_agents].
+
+        Raises:
+            TypeError, ValueError: actions that are no integers in range, or of another shape; or what a function of
+                the game raises. All stays as it was before the step, but for what was drawn.
         """
         game, streams, s_g = self.game, self._streams, self.global_states
-        self._global_reward = game.pay_global(streams.rewards, s_g, global_actions).astype(np.float64)
-        self.global_states = game.sample_global(streams.global_moves, s_g, global_actions)
+        shape = self.n_populations, self.n_agents
+        global_actions = choices("global_actions", global_actions, shape[:1], game.n_global_actions)
+        local_actions = choices("local_actions", local_actions, shape, game.n_local_actions)
+        global_reward = game.pay_global(streams.rewards, s_g, global_actions).astype(np.float64)
+        global_states = game.sample_global(streams.global_moves, s_g, global_actions)
         moved, paid = np.empty_like(self.local_states), np.empty_like(self.local_states)
         totals = np.zeros(self.n_populations)
         for rows, columns in self._blocks():
@@ -77,8 +85,9 @@ class ContinuousSimulator:
             paid[rows, columns] = rewards = game.pay_local(streams.rewards, s_l, shared, a_l)
             moved[rows, columns] = game.sample_local(streams.local_moves, s_l, shared, a_l)
             totals[rows] += rewards.sum(axis=1, dtype=np.float64)
-        self.local_states, self.local_rewards = moved, paid
-        return Payment(self._global_reward, totals / self.n_agents)
+        self.global_states, self.local_states = global_states, moved
+        self._global_reward, self.local_rewards = global_reward, paid
+        return Payment(global_reward.copy(), totals / self.n_agents)
 
     def _blocks(self) -> Iterator[tuple[slice, slice]]:
         """Slices of populations and agents with at most `BLOCK` agents each."""
@@ -90,7 +99,7 @@ class ContinuousSimulator:
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """r_D of the last step, float [n_populations]: r_g + the mean of r_l over the agents `sampled` [k]."""
-        return np.asarray(self._global_reward + self.local_rewards[:, sampled].mean(axis=1, dtype=np.float64))
+        return self._global_reward + mean_over(self.local_rewards, sampled)
 
     def info(self) -> dict[str, Any]:
         """The true mode of the first population: the bin in which most agents started."""

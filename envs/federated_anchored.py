@@ -81,7 +81,7 @@ from kofn.envs.anchored_clients import (
     observe,
     start,
 )
-from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
+from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over, one_of
 from kofn.envs.federated_data import DATASETS, load_data
 from kofn.envs.federated_optimization import WORK_COST
 from kofn.envs.finite import FinitePopulation
@@ -203,16 +203,19 @@ class AnchoredSimulator:
         law = cumulative_thresholds(server.initial_local.draw(streams.start, 1)[0])
         self.clients = start(self.game.task, sample_rows(streams.start.random(self.n_agents), law))
         self._look()
+        self._global_reward, self._local_rewards = np.zeros(1), np.zeros(self.n_agents)
         self._first_loss = float(self._measures.losses.mean())
         self._broadcasts = 1
 
     def step(self, global_actions: IntArray, local_actions: IntArray) -> Payment:
-        """Pay and move once; int64 [1] and [1, n_agents]."""
-        server, old, action = self.game.server, int(self.global_states[0]), int(global_actions[0])
-        self._local_rewards = self.game.rewards(self._measures, local_actions[0])
-        payment = Payment(server.global_reward[[old], [action]], self._local_rewards.mean(keepdims=True))
-        self._global_reward = payment.global_reward
-        self.clients = advance(self.game.task, self._streams.local_moves, self.clients, old, local_actions[0])
+        """Pay and move once; int64 [1] and [1, n_agents], anything else is refused."""
+        game, server, old = self.game, self.game.server, int(self.global_states[0])
+        action = int(choices("global_actions", global_actions, (1,), game.n_global_actions)[0])
+        local_actions = choices("local_actions", local_actions, (1, self.n_agents), game.n_local_actions)
+        self._local_rewards = game.rewards(self._measures, local_actions[0])
+        self._global_reward = server.global_reward[[old], [action]]
+        payment = Payment(self._global_reward.copy(), self._local_rewards.mean(keepdims=True))
+        self.clients = advance(game.task, self._streams.local_moves, self.clients, old, local_actions[0])
         law = cumulative_thresholds(server.global_transition[old, action])
         self.global_states = sample_rows(self._streams.global_moves.random(1), law)
         self._broadcasts += int(self.global_states[0] // 2 != old // 2)
@@ -221,7 +224,7 @@ class AnchoredSimulator:
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """r_D of the last step, float [1], for the agents `sampled` [k]."""
-        return np.asarray(self._global_reward + self._local_rewards[sampled].mean())
+        return self._global_reward + mean_over(self._local_rewards, sampled)
 
     def info(self) -> dict[str, Any]:
         """The mean loss now, and what was communicated since the start."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, integer
+from kofn.envs.arrays import FloatArray, choices, integer, probability_array
 from kofn.envs.game import TabularGame
 from kofn.envs.population import conditional_probabilities
 
@@ -81,16 +81,21 @@ class TorchLumpedSimulator:
 
         Returns:
             r_g and the mean of r_l, float64 tensors [n_populations].
+
+        Raises:
+            TypeError, ValueError: actions or a policy of another kind or shape, or out of range.
         """
-        s_g = self.global_states
-        choices = self._tensor(conditional_probabilities(np.asarray(local_policy, dtype=np.float64)))
-        actions = self._spread(self.counts, choices.transpose(0, 1)[s_g])
+        game, s_g = self.game, self.global_states
+        requested = self._torch.as_tensor(global_actions).cpu().numpy()
+        a_g = self._tensor(choices("global_actions", requested, (self.n_populations,), game.n_global_actions))
+        sizes = game.n_local_states, game.n_global_states, game.n_local_actions
+        policy = self._tensor(conditional_probabilities(probability_array("local_policy", local_policy, sizes)))
+        actions = self._spread(self.counts, policy.transpose(0, 1)[s_g])
         local = (actions * self._local_reward.transpose(0, 1)[s_g]).sum(dim=(1, 2)) / self.n_agents
         moved = self._spread(actions, self._moves.transpose(0, 1)[s_g])
-        self.counts = moved.sum(dim=(1, 2))
-        rewards = self._global_reward[s_g, global_actions]
-        self.global_states = self._choose(self._global_laws[s_g, global_actions])
-        return rewards, local
+        global_states = self._choose(self._global_laws[s_g, a_g])
+        self.global_states, self.counts = global_states, moved.sum(dim=(1, 2))
+        return self._global_reward[s_g, a_g], local
 
     def _spread(self, totals: "torch.Tensor", conditional: "torch.Tensor") -> "torch.Tensor":
         """Multinomial counts [..., outcome] of `totals` [...] agents, from conditional probabilities."""

@@ -97,3 +97,42 @@ def test_other_games_and_sizes_are_refused(random_game: Games) -> None:
     lottery = TabularGame(**{**vars(game), "local_reward_law": RewardLaw.certain(game.local_reward)})
     with pytest.raises(ValueError, match="game must have certain rewards on a device; it has a RewardLaw"):
         TorchLumpedSimulator(lottery, 3)
+
+
+@pytest.mark.parametrize(
+    ("actions", "error", "message"),
+    [
+        ([0, -1], ValueError, r"global_actions must lie in \[0, 2\); entry \[1\] is -1"),
+        ([2, 0], ValueError, r"global_actions must lie in \[0, 2\); entry \[0\] is 2"),
+        ([0, 1, 0], ValueError, r"global_actions must have shape \[2\]; got \[3\]"),
+        ([0.0, 1.0], TypeError, "global_actions must be integers; got float32"),
+        ([False, True], TypeError, "global_actions must be integers; got bool"),
+    ],
+)
+def test_other_actions_are_refused(
+    random_game: Games, actions: list[Any], error: type[Exception], message: str
+) -> None:
+    simulator, twin = (started(random_game(1), 3, 2) for _ in range(2))
+    policy = np.full((2, 2, 2), 0.5)
+    with pytest.raises(error, match=f"^{message}$"):
+        simulator.step(torch.tensor(actions), policy)
+    for one in (simulator, twin):  # nothing was drawn
+        one.step(torch.tensor([0, 1]), policy)
+    assert (simulator.global_states == twin.global_states).all()
+    assert (simulator.counts == twin.counts).all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (np.full((2, 2, 3), 1 / 3), r"local_policy must have shape \[2, 2, 2\]; got \[2, 2, 3\]: axis 2 has size 3"),
+        (np.full((2, 2, 2), 0.4), r"local_policy must have rows that sum to 1 .*; row \[0, 0\] sums to 0.8"),
+        (np.tile([1.5, -0.5], (2, 2, 1)), r"local_policy must be nonnegative .*; entry \[0, 0, 1\] is -0.5"),
+    ],
+)
+def test_other_policies_are_refused(random_game: Games, policy: Any, message: str) -> None:
+    simulator = started(random_game(1), 3, 2)
+    before = simulator.counts.tolist(), simulator.global_states.tolist()
+    with pytest.raises(ValueError, match=message):
+        simulator.step(torch.tensor([0, 1]), policy)
+    assert (simulator.counts.tolist(), simulator.global_states.tolist()) == before
