@@ -29,7 +29,7 @@ from kofn.envs.continuous_observations import (
     count_bins,
 )
 from kofn.envs.continuous_simulator import ContinuousSimulator
-from kofn.envs.model import check_scale, checked_discount, shifted_bound
+from kofn.envs.model import check_scale, checked_discount, shifted_bound, size_bound
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Observation, ObsMode, Space, Summary
 from kofn.envs.render_line import LineRenderer, LineScene
@@ -136,6 +136,11 @@ class ContinuousGame:
     def value_bound(self) -> float:
         """r~ / (1 - gamma): the range in which every discounted return of the shifted game lies."""
         return self.reward_bound / (1 - self.discount)
+
+    @property
+    def return_bound(self) -> float:
+        """The largest size of a discounted return, and of a difference of two."""
+        return (size_bound(*self.global_reward_bounds) + size_bound(*self.local_reward_bounds)) / (1 - self.discount)
 
     def count_bins(self, states: Float32Array) -> IntArray:
         """Numbers of local states [..., agent] per bin, int64 [..., bin]."""

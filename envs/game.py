@@ -22,7 +22,7 @@ import numpy.typing as npt
 from kofn.envs.arrays import FloatArray, first_index, float_array, probability_array, restore_frozen
 from kofn.envs.dynamics import TabularDynamics
 from kofn.envs.files import naming_damage, read_npz, write_npz
-from kofn.envs.model import OMITTED, Game, Labels, check_scale, complete, set_frozen, shifted_bound
+from kofn.envs.model import OMITTED, Game, Labels, check_scale, complete, set_frozen, shifted_bound, size_bound
 from kofn.envs.reward_law import RewardLaw
 from kofn.envs.start_law import StartLaw, start_law_from_array, start_law_to_array
 
@@ -146,12 +146,22 @@ class TabularGame:
 
         Where there is a law, the largest and least rewards are those of its support.
         """
-        return _bound(self.global_reward, self.global_reward_law) + _bound(self.local_reward, self.local_reward_law)
+        return sum(shifted_bound(*ends) for ends in self._reward_ranges)
 
     @property
     def value_bound(self) -> float:
         """r~ / (1 - gamma): the range in which every discounted return of the shifted game lies."""
         return self.reward_bound / (1 - self.discount)
+
+    @property
+    def return_bound(self) -> float:
+        """The largest size of a discounted return, and of a difference of two."""
+        return sum(size_bound(*ends) for ends in self._reward_ranges) / (1 - self.discount)
+
+    @property
+    def _reward_ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Least and largest r_g and r_l that may be paid."""
+        return _range(self.global_reward, self.global_reward_law), _range(self.local_reward, self.local_reward_law)
 
     def dynamics(self) -> TabularDynamics:
         """How the simulators pay and move; simulators of one game share its tables."""
@@ -216,11 +226,9 @@ class TabularGame:
 _NAME_FIELDS = ("global_states", "local_states", "global_actions", "local_actions")
 
 
-def _bound(table: FloatArray, law: RewardLaw | None) -> float:
-    """The largest reward that may be paid, after shifting negative ones up to zero."""
-    if law is not None:
-        return shifted_bound(law.lowest, law.highest)
-    return shifted_bound(float(table.min()), float(table.max()))
+def _range(table: FloatArray, law: RewardLaw | None) -> tuple[float, float]:
+    """The least and the largest reward that may be paid."""
+    return (law.lowest, law.highest) if law is not None else (float(table.min()), float(table.max()))
 
 
 def _law_to_arrays(name: str, law: RewardLaw | None) -> dict[str, FloatArray]:

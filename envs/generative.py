@@ -25,7 +25,7 @@ from kofn.envs.arrays import FloatArray, IntArray, first_index, float_array, int
 from kofn.envs.dynamics import SampledDynamics
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.model import OMITTED, Labels, check_scale, complete, shifted_bound
+from kofn.envs.model import OMITTED, Labels, check_scale, complete, shifted_bound, size_bound
 from kofn.envs.reward_law import RewardLaw
 from kofn.envs.start_law import StartLaw
 from kofn.envs.streams import Seed, Streams
@@ -137,6 +137,11 @@ class GenerativeGame:
     def value_bound(self) -> float:
         """r~ / (1 - gamma): the range in which every discounted return of the shifted game lies."""
         return self.reward_bound / (1 - self.discount)
+
+    @property
+    def return_bound(self) -> float:
+        """The largest size of a discounted return, and of a difference of two."""
+        return (size_bound(*self.global_reward_bounds) + size_bound(*self.local_reward_bounds)) / (1 - self.discount)
 
     def dynamics(self) -> SampledDynamics:
         """How the simulators pay and move."""

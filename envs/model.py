@@ -124,6 +124,11 @@ def shifted_bound(lowest: float, highest: float) -> float:
     return highest - min(0.0, lowest)
 
 
+def size_bound(lowest: float, highest: float) -> float:
+    """The largest size of a reward, and of a difference of two: `shifted_bound` unless all are negative."""
+    return max(0.0, highest) - min(0.0, lowest)
+
+
 def set_frozen(game: object, name: str, array: FloatArray) -> None:
     """Make an array read-only and a field of a frozen dataclass."""
     freeze(array)

@@ -6,11 +6,10 @@ r"""ALTERNATING-MARL: the two players improve in turn, judged in the deployed ga
         accept, reject or overlap by UPDATE (see `update`), on the scalar potential Phi of the n-agent game
         stop after one refused proposal from EACH player against the same pair
 
-Phi is estimated by rollouts with common random numbers over a horizon H with gamma^H r~/(1-gamma) <= eta/4, the agents
-seen through the environment's sampler, as many as a verdict needs (see `rollout_judge`), or, for few agents, computed
-exactly (see `judges`). When the learners return
-epsilon-best responses and the estimates err by at most nu, neither player can gain more than epsilon + eta + 2 nu by
-deviating from the final pair.
+Phi is estimated by rollouts with common random numbers over a horizon H that leaves out eta/4 at most, the agents seen
+through the environment's sampler, as many as a verdict needs (see `rollout_judge`), or, for few agents, computed
+exactly (see `judges`). When the learners return epsilon-best responses and the estimates err by at most nu,
+neither player can gain more than epsilon + eta + 2 nu by deviating from the final pair.
 
 Every proposal's randomness is named by (seed, step), so that an interrupted run resumes to the same result.
 """
@@ -106,7 +105,7 @@ class AlternatingMARL:
         """Steps per rollout when the potential is estimated."""
         if self.config.horizon is not None:
             return self.config.horizon
-        return sufficient_horizon(self.setting.game.value_bound, self.setting.game.discount, self.eta / 4)
+        return sufficient_horizon(self.setting.game.return_bound, self.setting.game.discount, self.eta / 4)
 
     @property
     def converged(self) -> bool:

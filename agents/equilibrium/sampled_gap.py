@@ -7,9 +7,11 @@ reported:
     choose      every candidate against the pair; keep the best per player
     confirm     the best alone: one-sided interval  mean gain - t_q se - gamma^H r~/(1-gamma) <= its true gain
 
-with t_q Student's quantile and the last term for what rollouts of length H leave out. A gap is at least the gain of any
-deviation, so each bound is one of that player's gap. With q = 1 - (1 - level)/3 the two bounds and the one on Phi
-(below) hold together with probability `level`, up to the normal approximation of means of n_rollouts returns.
+with t_q Student's quantile and the last term for what rollouts of length H leave out of a difference of two returns (of
+a single one, gamma^H times the largest size of a return, which is more where all rewards are negative). A gap is at
+least the gain of any deviation, so each bound is one of that player's gap. With q = 1 - (1 - level)/3 the two bounds
+and the one on Phi (below) hold together with probability `level`, up to the normal approximation of means of n_rollouts
+returns.
 
 Upper bounds come from `relaxed_potential`, less the lower bound on Phi; they are loose. Of a game that can only be
 sampled they are confirmed on draws of their own (`sampled_relaxed_potential`); they may fail as well, each with
@@ -133,7 +135,8 @@ def sampled_nash_gap(
         global_candidates = named_global_candidates(game, local_policy, global_policy.k, child(root, LEARNING))
     if local_candidates is None:
         local_candidates = named_local_candidates(game, global_policy, local_policy, child(root, LEARNING))
-    horizon = sufficient_horizon(game.value_bound, game.discount, TRUNCATION * game.value_bound)
+    error = TRUNCATION * (game.value_bound or game.return_bound)
+    horizon = sufficient_horizon(game.return_bound, game.discount, error)
     trials = _Trials(game, n_agents, horizon, n_rollouts)
     global_pairs = {name: (policy, local_policy) for name, policy in global_candidates.items()}
     local_pairs = {name: (global_policy, policy) for name, policy in local_candidates.items()}
@@ -148,7 +151,7 @@ def _bounds(
     current = trials.returns(pair, child(root, CONFIRMING))
     share = (1 - level) / trials.n_statements
     quantile = float(stdtrit(trials.n_rollouts - 1, 1 - share))
-    lowest_potential = current.mean - quantile * current.standard_error - trials.left_out
+    lowest_potential = current.mean - quantile * current.standard_error - trials.left_out_of_one
     limits = (
         trials.limit(pair[1], share, child(root, GLOBAL_LIMIT)),
         trials.limit(None, share, child(root, LOCAL_LIMIT)),
@@ -172,7 +175,7 @@ def _side(name: str, gains: FloatArray, quantile: float, left_out: float, upper:
     """One player's bounds from the paired gains of its best candidate."""
     gain, error = float(gains.mean()), standard_error(gains)
     lower = max(0.0, gain - quantile * error - left_out)
-    return SampledGap(candidate=name, gain=gain, standard_error=error, lower=lower, upper=upper)
+    return SampledGap(candidate=name, gain=gain, standard_error=error, lower=lower, upper=max(0.0, upper))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +204,11 @@ class _Trials:
     def left_out(self) -> float:
         """Largest change of a difference of returns by steps after the horizon."""
         return self.game.discount**self.horizon * self.game.value_bound
+
+    @property
+    def left_out_of_one(self) -> float:
+        """Largest size of what a return owes to steps after the horizon."""
+        return self.game.discount**self.horizon * self.game.return_bound
 
     def returns(self, pair: Pair, seed: np.random.SeedSequence) -> Evaluation:
         """Returns of a pair."""

@@ -95,7 +95,7 @@ def test_sizes_of_the_simulator(options: dict[str, int], message: str) -> None:
 def test_bounds_and_kind() -> None:
     game = make()
     assert game.local_bounds == (-1.0, 2.0)
-    assert (game.reward_bound, game.value_bound) == (16 + 15, 62)
+    assert (game.reward_bound, game.value_bound, game.return_bound) == (16 + 15, 62, 62)
     assert isinstance(game, OpenGame)
     assert not isinstance(game, Game)
     changed = replace(game, discount=0.75)

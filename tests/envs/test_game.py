@@ -178,10 +178,11 @@ def test_rewards_bound_every_return() -> None:
     """The bound is that of the game shifted by the least reward of each part, if that is negative."""
     game = TabularGame(**arguments(global_reward=np.full((3, 2), 2.0), local_reward=np.full((4, 3, 5), -1.0)))
     assert game.reward_bound == 2.0 + 0.0  # r_l + 1 is 0 everywhere
+    assert game.return_bound == (2.0 + 1.0) / (1 - game.discount)
     mixed = replace(game, **put("local_reward", (1, 1, 1), -3.0), global_reward=[[1, 2], [3, 4], [5, 6]], discount=0.75)
     largest = (4 * 3 * 5 - 1) / 7
     assert mixed.reward_bound == 6 + (largest + 3)
-    assert mixed.value_bound == (6 + largest + 3) / 0.25
+    assert mixed.value_bound == mixed.return_bound == (6 + largest + 3) / 0.25
 
 
 def test_positive_rewards_are_not_shifted() -> None:

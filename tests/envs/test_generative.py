@@ -47,7 +47,9 @@ def test_what_is_omitted_is_uniform_and_numbered() -> None:
 def test_bounds_by_hand() -> None:
     game = clockwork(global_reward_bounds=(-2, 21), local_reward_bounds=(1, 324), discount=0.75)
     assert game.reward_bound == 23 + 324
-    assert game.value_bound == 347 / 0.25
+    assert game.value_bound == game.return_bound == 347 / 0.25
+    negative = clockwork(global_reward_bounds=(-2, 21), local_reward_bounds=(-324, -1), discount=0.75)
+    assert (negative.value_bound, negative.return_bound) == (346 / 0.25, 347 / 0.25)
 
 
 def test_both_kinds_of_game_are_games(warehouse3: TabularGame) -> None:

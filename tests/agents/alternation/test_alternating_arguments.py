@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from quick_alternation import model_of
 
-from kofn.agents import AlternatingConfig, AlternatingMARL
+from kofn.agents import AlternatingConfig, AlternatingMARL, LumpedChain
 from kofn.envs import TabularGame
 from kofn.envs.warehouse_dispatch import parallel_env
 
@@ -24,6 +24,15 @@ def test_defaults_of_eta_and_horizon(random_game: Games) -> None:
     assert model.config == AlternatingConfig()
     assert model_of(game).horizon == 40
     assert model_of(game).eta == 0.02
+
+
+def test_the_horizon_of_negative_rewards_leaves_out_no_more(random_game: Games) -> None:
+    """The potential that rollouts report is Phi within eta/4 and their noise, however far below zero rewards are."""
+    game = random_game(0)
+    game = replace(game, global_reward=game.global_reward - 1000)
+    result = model_of(game, config=AlternatingConfig(n_rollouts=100, max_alternations=1)).learn()
+    exact = LumpedChain.exact(game, result.global_policy, result.local_policy, 6).potential
+    assert abs(result.potential - exact) <= result.eta / 4 + 4 * result.standard_error
 
 
 def test_local_policy_may_be_given_as_a_table(random_game: Games) -> None:

@@ -90,6 +90,22 @@ def test_no_gain_is_no_negative_gap(random_game: Games, random_global: GlobalPol
     assert gap.global_gap.upper > 0
 
 
+def test_bounds_hold_where_all_rewards_are_negative() -> None:
+    """One state, nothing random: Phi is -10020, of which rollouts leave out what no difference of returns shows."""
+    game = TabularGame(
+        global_transition=np.ones((1, 1, 1)),
+        local_transition=np.ones((1, 1, 2, 1)),
+        global_reward=np.array([[-1000.0]]),
+        local_reward=np.array([[[-1.0, -2.0]]]),
+        discount=0.9,
+    )
+    worse = LocalPolicy(np.array([[[0.0, 1.0]]]))
+    gap = sampled_nash_gap(game, GlobalPolicy.constant(game, 1, 0), worse, n_agents=3, n_rollouts=10, seed=0)
+    assert gap.potential == pytest.approx(-10020, abs=1e-4 * game.value_bound)
+    assert 9.99 < gap.local_gap.lower <= 10 <= gap.local_gap.upper + 1e-11
+    assert gap.global_gap.lower == 0 <= gap.global_gap.upper
+
+
 def test_a_million_robots(warehouse3: TabularGame) -> None:
     """Robots that stay put gain by moving; the default candidates show it."""
     keep, stay = GlobalPolicy.named("keep", warehouse3, 3), LocalPolicy.named("stay", warehouse3)
