@@ -61,8 +61,3 @@ def exact_products(game: Sizes, k: int) -> int:
         return game.n_global_states * size**2 * n_columns
     lanes = LANES * -(-n_columns // LANES)
     return game.n_global_states * (n_states - 1) * size * (k + n_states) * lanes
-
-
-def exact_is_affordable(game: Sizes, k: int) -> bool:
-    """Whether exact expectations for k agents take at most `MAX_PRODUCTS` products."""
-    return exact_products(game, k) <= MAX_PRODUCTS

@@ -109,6 +109,12 @@ def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
     return ranks
 
 
+def rank_terms(k: int, n_states: int) -> IntArray:
+    """C(r + S-1-x, S-x), int64 [x, r] for r <= k, S states; row 0 is zero. Ranks by tails are made of them."""
+    terms = [[comb(r + n_states - 1 - x, n_states - x) for r in range(k + 1)] for x in range(1, n_states)]
+    return np.array([[0] * (k + 1), *terms], dtype=np.int64)
+
+
 def _chooser(most: int, m: int) -> Callable[[IntArray], IntArray]:
     """C(r + m, m) as a function of r <= most."""
     return _choices(most, m).__getitem__ if most <= _LOOKED_UP else partial(_choose, m=m)

@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray, float_array, positive
+from kofn.envs.arrays import FloatArray, float_array, nonnegative, positive
+from kofn.envs.model import checked_discount
 
 Verdict = Literal["accept", "reject", "overlap"]
 Player = Literal["global", "local"]
@@ -29,10 +30,10 @@ def update_verdict(old: float | FloatArray, new: float | FloatArray, half_width:
     Args:
         old: potential of the current pair, or its values by state, any shape.
         new: the same of the proposal. By state, all must gain to accept, and one that loses rejects.
-        half_width: h.
+        half_width: h, at least 0.
     """
     old, new = (float_array(name, value, None) for name, value in (("old", old), ("new", new)))
-    float_array("half_width", half_width, ())
+    half_width = nonnegative("half_width", half_width)
     lowest_new, highest_old = np.subtract(new, half_width), np.add(old, half_width)
     if np.all(lowest_new >= highest_old):
         return "accept"
@@ -45,7 +46,7 @@ def update_verdict(old: float | FloatArray, new: float | FloatArray, half_width:
 def proposal_bound(value_bound: float, eta: float) -> int:
     """Largest number of proposals before the alternation stops by itself: 2 (ceil(value_bound/eta) + 1)."""
     eta = positive("eta", eta)
-    float_array("value_bound", value_bound, ())
+    value_bound = nonnegative("value_bound", value_bound)
     # Rounded first: 230/1.15 is 200.00000000000003 in floating point.
     return 2 * (math.ceil(round(value_bound / eta, 9)) + 1)
 
@@ -53,6 +54,9 @@ def proposal_bound(value_bound: float, eta: float) -> int:
 @checked_types
 def sufficient_horizon(value_bound: float, discount: float, error: float) -> int:
     """Shortest H with gamma^H r~/(1-gamma) <= error: what rollouts of length H leave out."""
+    value_bound = nonnegative("value_bound", value_bound)
+    error = positive("error", error) if value_bound > 0 else nonnegative("error", error)
+    discount = checked_discount(discount)
     if value_bound <= error:
         return 1
     horizon = max(1, math.ceil(math.log(value_bound / error) / -math.log(discount)))

@@ -15,8 +15,12 @@ What is true, with L = osc/(1 - gamma alpha) of `sizes`:
 
       |Q*_k(s_g, F, a) - Q*_n(s_g, F', a)| <= L TV(F, F') + (gamma L/(2(1-gamma))) sqrt(|S_l|-1) (k^-1/2 + n^-1/2).
 
-The value lost by seeing k of n agents has stayed below (osc/(2(1-gamma))) sqrt((n-k)/(k(n-1))) wherever it was
-computed; that is a predictor, not a theorem.
+Wherever it was computed, with F drawn as k of the n agents that F' counts,
+
+    sup_{s_g, F'} E_F max_a |Q*_k(s_g, F, a) - Q*_n(s_g, F', a)| <= (osc/(2(1-gamma))) sqrt((n-k)/(k(n-1))),
+
+which is a predictor, not a theorem; some games attain it. It is about Q only: what the policy loses adds up over the
+steps, and is more than four times as large in a game of the tests.
 """
 
 from math import sqrt
@@ -73,12 +77,15 @@ def surrogate_distance(k: int, sizes: GameSizes) -> float:
 
 @checked_types
 def sampling_gap_predictor(k: int, n_agents: int, sizes: GameSizes) -> Bound:
-    """(osc/(2(1-gamma))) sqrt((n-k)/(k(n-1))): what seeing k of n agents costs, as observed."""
+    """(osc/(2(1-gamma))) sqrt((n-k)/(k(n-1))): how far Q*_k of what is seen is from Q*_n, as observed.
+
+    No bound on the value that G-LEARN's policy loses: `safe_global_response` is.
+    """
     return Bound(
         value=sizes.oscillation / (2 * (1 - sizes.discount)) * sqrt(finite_population(k, n_agents)),
         source="observed",
         verdict="unproved",
-        note="a predictor of the value lost by G-LEARN, never exceeded in the tests",
+        note="of the mean distance of Q*_k from Q*_n, not of the value lost, which can be several times as large",
     )
 
 

@@ -34,7 +34,7 @@ from kofn.agents.bounds.global_response import theorem_4_2
 from kofn.agents.bounds.sizes import GameSizes
 from kofn.agents.logged_data.behaviour import mixing_time
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray, float_array, integer, positive, probability_array
+from kofn.envs.arrays import PROBABILITY_TOLERANCE, FloatArray, float_array, integer, positive, probability_array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,9 @@ class Exploration:
     def __post_init__(self) -> None:
         """Validate."""
         integer("n_pairs", self.n_pairs, 2)
-        fraction("least_visited", self.least_visited)
+        least = fraction("least_visited", self.least_visited)
+        if least * self.n_pairs > 1 + PROBABILITY_TOLERANCE:
+            raise ValueError(f"least_visited must be at most 1/n_pairs = {1 / self.n_pairs:.6g}; got {least}")
         integer("mixing_time", self.mixing_time, 1)
 
     def contraction(self, discount: float) -> float:

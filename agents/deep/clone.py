@@ -8,6 +8,7 @@ bounds, half of them with s_i near s_g.
 
 import numpy as np
 
+from kofn.agents.alternation.pairs import HIDDEN
 from kofn.agents.deep.networks import FitConfig, fit_labels
 from kofn.agents.line_evaluation import acting_policy
 from kofn.envs.continuous import ContinuousGame
@@ -16,7 +17,6 @@ from kofn.envs.line_policies import LineGlobalPolicy, LineLocalPolicy, MlpGlobal
 from kofn.envs.population import sample_without_replacement
 from kofn.envs.streams import Seed, Streams, child, seed_sequence
 
-HIDDEN = (64, 64)
 CLONING = FitConfig(n_steps=600, learning_rate=3e-3, batch_size=512, smoothing=0.1)
 NEAR = 0.08
 """Half-width, as a share of the range, of where local situations crowd around the global state."""

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import IntArray
-from kofn.envs.histograms import enumerate_histograms, n_histograms
+from kofn.envs.histograms import enumerate_histograms, n_histograms, rank_terms
 
 Numbers = npt.NDArray[np.int32]
 
@@ -44,7 +44,7 @@ def lines_of(k: int, n_states: int) -> Lines:
     """The lines of histograms of k agents over some states."""
     counts = enumerate_histograms(k, n_states)
     tails = _tails(counts)
-    terms = _rank_terms(k, n_states)
+    terms = rank_terms(k, n_states)
     pairs = list(combinations(range(n_states), 2))
     ranks = np.empty((len(pairs), len(counts)), dtype=np.int32)
     lengths = np.empty((len(pairs), n_histograms(k, max(n_states - 1, 1))), dtype=np.int32)
@@ -60,7 +60,7 @@ def relabelled(k: int, source: tuple[int, ...]) -> Numbers:
     """Ranks of the histograms c'_x = c_{source[x]} for all histograms c of k agents, int32 [histogram]."""
     n_states = len(source)
     tails = _tails(enumerate_histograms(k, n_states)[:, source])
-    terms = _rank_terms(k, n_states)
+    terms = rank_terms(k, n_states)
     ranks = np.full(len(tails), terms[:, k].sum())
     for x in range(1, n_states):
         ranks -= terms[x, tails[:, x]]
@@ -70,12 +70,6 @@ def relabelled(k: int, source: tuple[int, ...]) -> Numbers:
 def _tails(counts: IntArray) -> IntArray:
     """r_x, int64 [histogram, x]."""
     return counts[:, ::-1].cumsum(axis=1)[:, ::-1]
-
-
-def _rank_terms(k: int, n_states: int) -> IntArray:
-    """C(r + S-1-x, S-x), int64 [x, r] for r <= k; row 0 is not used."""
-    terms = [[comb(r + n_states - 1 - x, n_states - x) for r in range(k + 1)] for x in range(1, n_states)]
-    return np.array([[0] * (k + 1), *terms], dtype=np.int64)
 
 
 def _lines(counts: IntArray, tails: IntArray, terms: IntArray, a: int, b: int) -> tuple[IntArray, IntArray]:

@@ -17,7 +17,6 @@ out is judged in the n-agent game.
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import comb
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from kofn.agents.operators import induced_reward, induced_transition
 from kofn.agents.product_channel import gather, hypergeometric_weights, multinomial_weights
 from kofn.envs.arrays import FloatArray, IntArray
 from kofn.envs.game import TabularGame
-from kofn.envs.histograms import enumerate_histograms, rank_histograms
+from kofn.envs.histograms import enumerate_histograms, rank_histograms, rank_terms
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.policies import LocalPolicy
 from kofn.envs.population import conditional_probabilities, sample_multinomial, sample_without_replacement
@@ -176,12 +175,6 @@ class CrowdGame:
         if self.drawn == 0:
             return multinomial_weights(crowds, self.k)
         return hypergeometric_weights(np.rint(crowds * self.drawn), self.drawn, self.k)
-
-
-def rank_terms(k: int, n_states: int) -> IntArray:
-    """C(r + S-1-x, S-x), int64 [x, r] for r <= k; row 0 is zero."""
-    terms = [[comb(r + n_states - 1 - x, n_states - x) for r in range(k + 1)] for x in range(1, n_states)]
-    return np.array([[0] * (k + 1), *terms], dtype=np.int64)
 
 
 def _keys(rng: np.random.Generator, size: int) -> IntArray:

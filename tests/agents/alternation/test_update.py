@@ -1,5 +1,7 @@
 """UPDATE's verdicts and the two numbers that follow from eta."""
 
+from collections.abc import Callable
+
 import pytest
 
 from kofn.agents import proposal_bound, update_verdict
@@ -65,6 +67,22 @@ def test_sufficient_horizon_is_never_empty() -> None:
     assert sufficient_horizon(1.0, 0.9, 1.0) == 1
     assert sufficient_horizon(1.0, 0.9, 5.0) == 1
     assert sufficient_horizon(0.0, 0.9, 1.0) == 1
+    assert sufficient_horizon(0.0, 0.9, 0.0) == 1  # no rewards, nothing left out
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: update_verdict(1.0, 0.5, -1.0), "half_width must be positive and finite; got -1.0"),
+        (lambda: proposal_bound(-50.0, 1.0), "value_bound must be positive and finite; got -50.0"),
+        (lambda: sufficient_horizon(-1.0, 0.9, 0.1), "value_bound must be positive and finite; got -1.0"),
+        (lambda: sufficient_horizon(10.0, 1.5, 0.1), "discount must lie strictly between 0 and 1; got 1.5"),
+        (lambda: sufficient_horizon(10.0, 0.9, 0.0), "error must be positive and finite; got 0.0"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_sufficient_horizon_of_the_warehouse() -> None:

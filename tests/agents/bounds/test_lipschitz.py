@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from kofn.agents import g_learn
-from kofn.agents.bounds import GameSizes, lipschitz_corrected, lipschitz_printed, sampling_gap_predictor
+from kofn.agents.bounds import (
+    GameSizes,
+    lipschitz_corrected,
+    lipschitz_printed,
+    safe_global_response,
+    sampling_gap_predictor,
+)
+from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.observation_channel import lift
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.histograms import enumerate_histograms, rank_histograms
@@ -127,6 +135,43 @@ def test_formulas_by_hand(sizes: GameSizes) -> None:
     assert sampling_gap_predictor(4, 16, sizes).value == pytest.approx(3 / (2 * 0.5) * math.sqrt(12 / (4 * 15)))
     assert sampling_gap_predictor(16, 16, sizes).value == 0.0
     assert sampling_gap_predictor(1, 2, sizes).verdict == "unproved"
+
+
+def distance_seen(game: TabularGame, k: int, n: int) -> float:
+    """Sup over s_g and F' of E_F max_a |Q_k(F) - Q_n(F')|, F the histogram of k of the agents of F'."""
+    few, many = optimal_q(game, k), optimal_q(game, n)
+    apart = np.abs(few[:, :, None] - many[:, None]).max(axis=3)  # [s_g, F, F']
+    means = [lift(apart[:, :, j].T, k, n, game.n_local_states)[j] for j in range(many.shape[1])]
+    return float(np.max(means))
+
+
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize(("k", "n"), [(1, 2), (1, 8), (2, 8), (3, 7), (6, 7)])
+def test_the_predictor_of_the_distance_of_q_is_not_exceeded(k: int, n: int, index: int) -> None:
+    game = games()[index]
+    sizes = GameSizes.of(game, LocalPolicy.named("uniform", game))
+    assert distance_seen(game, k, n) <= sampling_gap_predictor(k, n, sizes).value + 2e-5
+
+
+def test_the_predictor_does_not_bound_what_the_policy_loses() -> None:
+    """Agents and s_g that move without chance, n = 2, k = 1: Q keeps to it, the loss is 4.6 times as large."""
+    game = TabularGame(
+        global_transition=np.eye(2)[np.array([[0, 1], [0, 0]])],
+        local_transition=np.eye(2)[np.array([[0, 1], [1, 0]])][:, :, None],
+        global_reward=np.array([[0.86, 0.04], [0.13, 0.42]]),
+        local_reward=np.array([[0.82, 0.52], [0.60, 0.31]])[:, :, None],
+        discount=0.9,
+    )
+    policy = LocalPolicy.named("uniform", game)
+    sizes = GameSizes.of(game, policy)
+    predictor = sampling_gap_predictor(1, 2, sizes)
+    assert predictor.value == pytest.approx(1.1)
+    assert "not of the value lost" in predictor.note
+    assert 0.96 < distance_seen(game, 1, 2) < predictor.value
+    seen_one = LumpedChain.exact(game, g_learn(game, policy, k=1).policy, policy, 2)
+    loss = (optimal_q(game, 2).max(axis=2) - seen_one.values).max()
+    assert loss == pytest.approx(5.109, abs=1e-3)
+    assert 4.6 * predictor.value < loss <= safe_global_response(1, 2, sizes).value
 
 
 @pytest.mark.parametrize("total_variation", [-0.1, 1.1])

@@ -230,6 +230,7 @@ def explore(policy: list[list[float]], transition: list[list[list[float]]]) -> E
         (lambda: Exploration.of([[[1]]], [[1]], 1.5), "step_size must lie strictly between 0 and 1; got 1.5"),
         (lambda: Exploration(n_pairs=1, least_visited=0.5, mixing_time=1), "n_pairs must be at least 2; got 1"),
         (lambda: Exploration(n_pairs=2, least_visited=1.5, mixing_time=1), "least_visited must lie strictly between"),
+        (lambda: Exploration(n_pairs=4, least_visited=0.9, mixing_time=1), "most 1/n_pairs = 0.25; got 0.9"),
         (lambda: Exploration(n_pairs=2, least_visited=0.5, mixing_time=0), "mixing_time must be at least 1; got 0"),
         (lambda: Process.random(0).operator(np.zeros((2, 2))), "q_values must have shape"),
         (lambda: Exploration.of(*TWO, 0.1).contraction(1.0), "discount must lie strictly between 0 and 1; got 1"),

@@ -37,6 +37,7 @@ def test_theorem_0_13_by_hand(sizes: GameSizes) -> None:
     bound = theorem_0_13(4, 10, sizes, n_draws=50, spread=1.5)
     assert bound.value == pytest.approx(theorem_0_11(4, 10, sizes).value + 4 * noise)
     assert bound.probability == 1 - 1 / 200
+    assert "as printed, a union would leave 1 - 1/(50 sqrt k)" in bound.note
     assert theorem_0_13(4, 10, sizes, n_draws=50, spread=0.0).value == theorem_0_11(4, 10, sizes).value
 
 
