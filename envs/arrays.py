@@ -156,6 +156,26 @@ def mean_over(values: FloatArray, sampled: IntArray) -> FloatArray:
     return np.asarray(values[..., sampled].sum(axis=-1, dtype=np.float64) / max(len(sampled), 1))
 
 
+def entries(table: npt.NDArray[Any], **indices: npt.ArrayLike) -> npt.NDArray[Any]:
+    """`table` at integers [...], one for each of its first axes, that broadcast; they are named in errors.
+
+    Raises:
+        TypeError: they are no integers.
+        ValueError: one lies outside its axis (a negative one would count from the end).
+    """
+    given = {name.replace("_", " "): np.asarray(values) for name, values in indices.items()}
+    for name, values in given.items():
+        if values.dtype.kind not in "iu":
+            raise TypeError(f"{name} must be integers; got {values.dtype}")
+    try:
+        rows = np.ravel_multi_index(tuple(given.values()), table.shape[: len(given)])
+    except ValueError:
+        for (name, values), size in zip(given.items(), table.shape, strict=False):
+            refuse_outside(name, values, size)
+        raise  # shapes that do not broadcast
+    return table.reshape(-1, *table.shape[len(given) :])[rows]
+
+
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """`value` as a Python int after checking that it is an integer in [minimum, maximum] that fits into 64 bits.
 

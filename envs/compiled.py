@@ -3,13 +3,15 @@
 It is kept in the user's cache folder (or in NUMBA_CACHE_DIR). Beside the source, where numba would put it, it would
 stay behind when the package is uninstalled, and the folder left over would hide the package installed next.
 
-Compiled functions that call each other share a file: numba decides by a function's own file whether what it kept on
-disk is still up to date, and would not notice a change elsewhere.
+Numba decides by a function's own file whether what it kept on disk is still up to date, and would not notice a change
+in another file whose functions are compiled into it. So the folder is named after the contents of all these files.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -62,11 +64,22 @@ def _compile(function: Callable[Arguments, Returned], **options: Any) -> Callabl
 def _kept_outside_the_package() -> Iterator[None]:
     """Functions declared meanwhile keep their machine code in the user's cache folder."""
     settings: Any = config  # numba fills this module in as it is imported
-    before = settings.CACHE_DIR
-    if not before:
-        root = os.environ.get("XDG_CACHE_HOME", "")
-        settings.CACHE_DIR = str((Path(root) if root else Path.home() / ".cache") / "kofn")
+    before, root = settings.CACHE_DIR, os.environ.get("XDG_CACHE_HOME", "")
+    folder = Path(before) if before else (Path(root) if root else Path.home() / ".cache") / "kofn"
+    settings.CACHE_DIR = str(folder / loops_digest(Path(__file__).parents[1]))
     try:
         yield
     finally:
         settings.CACHE_DIR = before
+
+
+@cache
+def loops_digest(package: Path) -> str:
+    """Twelve hexadecimal digits that name the contents of a package's files with compiled functions."""
+    digest = hashlib.sha256()
+    for folder in ("envs", "agents"):
+        for path in sorted((package / folder).rglob("*.py")):
+            source = path.read_bytes()
+            if b"compiled import" in source:
+                digest.update(source)
+    return digest.hexdigest()[:12]

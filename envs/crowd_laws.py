@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.arrays import PROBABILITY_TOLERANCE, BoolArray, FloatArray, IntArray, first_index
 from kofn.envs.inversion import cumulative_thresholds, integer_thresholds
 
 MAX_TABLES = 2**14
@@ -39,10 +39,29 @@ def guided_thresholds(probabilities: FloatArray) -> tuple[IntArray, npt.NDArray[
 
 
 def policy_laws(table: FloatArray) -> Laws:
-    """Laws of actions [.., a_l], rows (..), of a policy's table: most steps follow the same few policies."""
+    """Laws of actions [.., a_l], rows (..), of a policy's table: most steps follow the same few policies.
+
+    Raises:
+        ValueError: a row that is no distribution.
+    """
     return _kept_laws(table.shape, np.asarray(table, dtype=np.float64).tobytes())
 
 
 @lru_cache(maxsize=4)
 def _kept_laws(shape: tuple[int, ...], numbers: bytes) -> Laws:
-    return laws_of(np.frombuffer(numbers).reshape(-1, shape[-1]))
+    table = np.frombuffer(numbers).reshape(shape)
+    refuse_no_laws(table)
+    return laws_of(table.reshape(-1, shape[-1]))
+
+
+def refuse_no_laws(choices: FloatArray, read: BoolArray | None = None) -> None:
+    """Raise ValueError unless all rows [.., a_l] are distributions, or those that are `read` [..]."""
+    wrong = ~((choices >= 0).all(axis=-1) & (np.abs(choices.sum(axis=-1) - 1) <= PROBABILITY_TOLERANCE))
+    if read is not None:
+        wrong &= read
+    if wrong.any():
+        index = first_index(wrong)
+        raise ValueError(
+            f"choices must be distributions over actions, nonnegative and of sum 1 within {PROBABILITY_TOLERANCE}; "
+            f"row {list(index)} is {choices[index].tolist()}"
+        )

@@ -5,9 +5,9 @@ from typing import NoReturn
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.crowd_laws import Laws, laws_of, policy_laws
-from kofn.envs.global_steps import INT64, GlobalSteps, loops, refuse_shape, whole
+from kofn.envs.arrays import INT64, FloatArray, IntArray, whole
+from kofn.envs.crowd_laws import Laws, laws_of, policy_laws, refuse_no_laws
+from kofn.envs.global_steps import GlobalSteps, loops
 
 STEP_WORK = 4
 """What it takes to draw who takes an action and where they go, beside one of the numbers `side_by_side` counts."""
@@ -59,10 +59,15 @@ class CrowdSteps:
         size, policy_shape = len(s_g), self._local_reward.shape
         n_states, _, n_actions = policy_shape
         wanted = policy_shape if ways[0] else (size, n_states, n_actions)
-        if choices.shape != wanted or counts.shape != (size, n_states) or a_g.shape != s_g.shape:
-            _refuse_shapes(s_g, a_g, counts, choices, wanted, follow=ways[0])
-        laws = policy_laws(choices) if ways[0] else laws_of(choices.reshape(-1, n_actions), with_blocks=False)
-        given = rngs[0].random(size), whole("actions", a_g), whole("states", s_g), whole("counts", counts)
+        if choices.shape != wanted:
+            _refuse_shape(choices, wanted, follow=ways[0])
+        given = (
+            rngs[0].random(size),
+            whole("global actions", a_g, s_g.shape),
+            whole("global states", s_g, s_g.shape),
+            whole("counts", counts, (size, n_states)),
+        )
+        laws = policy_laws(choices) if ways[0] else self._own_laws(choices, counts)
         acting = np.empty((size * n_states, n_actions), INT64)
         out = np.empty(size), np.empty(size, INT64), np.empty(size), np.empty((size, n_states), INT64), acting
         rest = given, self._global.tables, (laws, self._moves), self._local_reward, out
@@ -72,18 +77,18 @@ class CrowdSteps:
             bad = compiled.step_crowds(key, (0, size, *ways), *rest)
         else:
             parts = [(part.start, part.stop, *ways) for part in compiled.parts(size)]
-            bad = max(compiled.side_by_side([partial(compiled.step_crowds, key, part, *rest) for part in parts], work))
+            tasks = [partial(compiled.step_crowds, key, part, *rest) for part in parts]
+            bad = next((found for found in compiled.side_by_side(tasks, work) if found >= 0), -1)
         if bad >= 0:
             self._global.refuse(bad, s_g, a_g)
         return out
 
+    def _own_laws(self, choices: FloatArray, counts: IntArray) -> Laws:
+        """Laws of every population's agents [population, s_l, a_l]; rows of empty states are not read."""
+        refuse_no_laws(choices, counts > 0)
+        return laws_of(choices.reshape(-1, choices.shape[-1]), with_blocks=False)
 
-def _refuse_shapes(
-    s_g: IntArray, a_g: IntArray, counts: IntArray, choices: FloatArray, wanted: tuple[int, ...], *, follow: bool
-) -> NoReturn:
-    if a_g.shape != s_g.shape:
-        refuse_shape(s_g, a_g)
-    if choices.shape != wanted:
-        axes = "[s_l, s_g, a_l]" if follow else "[n_populations, s_l, a_l]"
-        raise ValueError(f"choices must have shape {axes} = {list(wanted)}; got {list(choices.shape)}")
-    raise ValueError(f"counts must have shape [n_populations, s_l]; got {list(counts.shape)}")
+
+def _refuse_shape(choices: FloatArray, wanted: tuple[int, ...], *, follow: bool) -> NoReturn:
+    axes = "[s_l, s_g, a_l]" if follow else "[n_populations, s_l, a_l]"
+    raise ValueError(f"choices must have shape {axes} = {list(wanted)}; got {list(choices.shape)}")

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, first_index, float_array, probability_array, restore_frozen
-from kofn.envs.dynamics import TabularDynamics
 from kofn.envs.files import naming_damage, read_npz, write_npz
 from kofn.envs.model import OMITTED, Game, Labels, check_scale, complete, set_frozen, shifted_bound, size_bound
 from kofn.envs.reward_law import RewardLaw
 from kofn.envs.start_law import StartLaw, start_law_from_array, start_law_to_array
+from kofn.envs.tabular_dynamics import TabularDynamics
 
 __all__ = ["OMITTED", "Game", "Labels", "TabularGame"]
 

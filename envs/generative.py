@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import FloatArray, IntArray, first_index, float_array, integer, restore_frozen
-from kofn.envs.dynamics import SampledDynamics
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import OMITTED, Labels, check_scale, complete, shifted_bound, size_bound
 from kofn.envs.reward_law import RewardLaw
+from kofn.envs.sampled_dynamics import SampledDynamics
 from kofn.envs.start_law import StartLaw
 from kofn.envs.streams import Seed, Streams
 
@@ -150,6 +150,7 @@ class GenerativeGame:
             sample_local=self.sample_local,
             pay_global=self.pay_global,
             pay_local=self.pay_local,
+            n_actions=(self.n_global_actions, self.n_local_actions),
         )
 
     def save(self, path: str | Path) -> NoReturn:

@@ -6,10 +6,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.arrays import INT64, FloatArray, IntArray, whole
 from kofn.envs.inversion import cumulative_thresholds
-
-INT64 = np.dtype(np.int64)
 
 
 class GlobalSteps:
@@ -38,9 +36,7 @@ class GlobalSteps:
         Raises:
             TypeError, ValueError: states or actions that are no integers in range, or another shape.
         """
-        if a_g.shape != s_g.shape:
-            refuse_shape(s_g, a_g)
-        actions, states = whole("actions", a_g), whole("states", s_g)
+        actions, states = whole("global actions", a_g, s_g.shape), whole("global states", s_g, s_g.shape)
         paid, moved = np.empty(len(s_g)), np.empty(len(s_g), INT64)
         part = 0, len(s_g), False, False
         bad = loops().step_global(part, rng.random(len(s_g)), actions, states, *self.tables, paid, moved)
@@ -55,20 +51,6 @@ class GlobalSteps:
             f"global states must lie in [0, {n_states}) and global actions in [0, {n_actions}); "
             f"population {population} is in state {s_g[population]} and its global agent acts {a_g[population]}"
         )
-
-
-def refuse_shape(s_g: IntArray, a_g: IntArray) -> NoReturn:
-    """Raise ValueError for actions that are not one per population."""
-    raise ValueError(f"global actions must have shape [n_populations] = {list(s_g.shape)}; got {list(a_g.shape)}")
-
-
-def whole(name: str, values: IntArray) -> IntArray:
-    """Integers as int64 in one stretch that may be written to: other kinds would be compiled for again."""
-    if values.dtype is INT64 and values.flags.carray:
-        return values
-    if values.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers; got {values.dtype}")
-    return np.array(values, dtype=np.int64)
 
 
 @cache

@@ -19,6 +19,7 @@ from kofn.envs.arrays import (
     FloatArray,
     IntArray,
     as_array,
+    entries,
     first_index,
     freeze,
     integer,
@@ -102,7 +103,7 @@ class GlobalPolicy:
             Actions, int64 [batch].
         """
         self._check_seen(np.asarray(histograms))
-        rows = self.table[global_states, rank_histograms(histograms)]
+        rows = entries(self.table, global_states=global_states, ranks=rank_histograms(histograms))
         if self.deterministic:
             return rows.astype(np.int64)
         if rng is None:
@@ -197,9 +198,9 @@ class LocalPolicy:
     def act(self, local_states: IntArray, global_states: IntArray, rng: np.random.Generator | None = None) -> IntArray:
         """Actions of agents with states [...] under global states that broadcast to [...], int64 [...].
 
-        Without `rng` the most likely action is taken (lowest index on ties).
+        Without `rng` the most likely action is taken (lowest index on ties); ValueError for states out of range.
         """
-        rows = self.table[local_states, global_states]
+        rows = entries(self.table, local_states=local_states, global_states=global_states)
         if rng is None:
             return np.asarray(rows.argmax(axis=-1))
         return sample_rows(rng.random(rows.shape[:-1]), cumulative_thresholds(rows))

@@ -2,19 +2,19 @@
 
 Samplers take a batch of populations and work for 1 to 10^12 agents, where numpy's own hypergeometric samplers stop at
 10^9; their loops are compiled (`crowd_kernel`). How many numbers one population draws changes neither those of another
-nor those of a later call (common random numbers).
+nor those of a later call (common random numbers); samples of more than 1024 agents are the exception below 10^9 agents.
 """
 
 from functools import partial
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, integer
+from kofn.envs.arrays import FloatArray, IntArray, first_index, integer, whole
 
 MAX_AGENTS = 10**12
 """Largest population the samplers accept."""
 
-_SEQUENTIAL_DRAWS = 64
+_SEQUENTIAL_DRAWS = 1024
 """Up to this many agents are drawn one after another, each population from a random stream of its own."""
 
 _NUMPY_HYPERGEOMETRIC_LIMIT = 10**9
@@ -49,9 +49,10 @@ def sample_multinomial(rng: np.random.Generator, totals: IntArray, conditional: 
 
     n_outcomes = conditional.shape[-1]
     shape = np.broadcast_shapes(totals.shape, conditional.shape[:-1])
-    rows = np.ascontiguousarray(np.broadcast_to(conditional, (*shape, n_outcomes)), dtype=np.float64)
+    # Copies: compiled code is compiled again for arrays that are read-only, as these broadcasts are.
+    rows = np.array(np.broadcast_to(conditional, (*shape, n_outcomes)), dtype=np.float64, order="C")
     counts = np.zeros(rows.shape, dtype=np.int64)
-    cells = np.ascontiguousarray(np.broadcast_to(totals, shape), dtype=np.int64).reshape(-1)
+    cells = np.array(np.broadcast_to(totals, shape), dtype=np.int64, order="C").reshape(-1)
     loops.spread_cells(loops.new_key(rng), cells, rows.reshape(-1, n_outcomes), counts.reshape(-1, n_outcomes))
     return counts
 
@@ -68,9 +69,9 @@ def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: in
         Sampled counts, int64 [n_populations, n_states], rows summing to k.
 
     Raises:
-        ValueError: k is larger than a population.
+        TypeError, ValueError: counts that are no integers, or k is larger than a population.
     """
-    k = integer("k", k, 0)
+    k, counts = integer("k", k, 0), whole("counts", counts, np.shape(counts))
     totals = counts.sum(axis=-1)
     if (totals < k).any():
         index = first_index(totals < k)
@@ -87,7 +88,7 @@ def _draw_one_by_one(rng: np.random.Generator, counts: IntArray, k: int) -> IntA
     from kofn.envs import loops  # noqa: PLC0415  # loads numba
 
     sampled = np.zeros(counts.shape, dtype=np.int64)
-    loops.sample_crowds(loops.new_key(rng), np.ascontiguousarray(counts, dtype=np.int64), k, sampled)
+    loops.sample_crowds(loops.new_key(rng), counts, k, sampled)
     return sampled
 
 

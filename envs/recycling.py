@@ -2,7 +2,8 @@
 
 Fresh memory costs more to get from the operating system than a compiled step costs to fill it. An array that a
 simulator has replaced is overwritten by a later step only if no other reference to it is left: views count, as they
-hold their base. Whoever keeps an array of an earlier step keeps it as it was.
+hold their base. A view is never overwritten, as its base is somebody's. Whoever keeps an array of an earlier step keeps
+it as it was.
 """
 
 import sys
@@ -34,7 +35,7 @@ class Recycler:
         """An array with any content: the one kept if it fits and is held by nobody else, or a new one."""
         if self._kept and _references(self._kept) == _ALONE:
             kept: npt.NDArray[Any] = self._kept.pop()
-            if kept.shape == shape and kept.dtype == dtype and kept.flags.c_contiguous and kept.flags.writeable:
+            if kept.shape == shape and kept.dtype == dtype and kept.flags.carray and kept.flags.owndata:
                 return kept
         return np.empty(shape, dtype)
 

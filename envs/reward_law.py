@@ -19,9 +19,18 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, as_array, float_array, freeze, probability_array, restore_frozen
+from kofn.envs.arrays import (
+    FloatArray,
+    IntArray,
+    as_array,
+    float_array,
+    freeze,
+    probability_array,
+    refuse_outside,
+    restore_frozen,
+)
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
-from kofn.envs.population import conditional_probabilities, sample_multinomial
+from kofn.envs.population import MAX_AGENTS, conditional_probabilities, sample_multinomial
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +107,7 @@ class RewardLaw:
 
         Raises:
             TypeError: too few or too many indices, or indices that are no integers.
+            ValueError: an index out of range.
         """
         rows = self._rows(index)
         shape = np.broadcast_shapes(*(row.shape for row in rows))
@@ -114,8 +124,10 @@ class RewardLaw:
 
         Raises:
             TypeError: too few or too many indices, or counts or indices that are no integers.
+            ValueError: counts or an index out of range.
         """
         rows, totals = self._rows(index), _integers("counts", counts)
+        refuse_outside("counts", totals, MAX_AGENTS + 1)
         drawn = sample_multinomial(rng, totals, self._conditional[rows])
         return np.asarray((drawn * self.values[rows]).sum(axis=-1))
 
@@ -126,7 +138,10 @@ class RewardLaw:
                 f"a reward law of shape {list(self.values.shape)} takes {self.values.ndim - 1} indices; "
                 f"got {len(index)}"
             )
-        return tuple(_integers("an index", entry) for entry in index)
+        rows = tuple(_integers("an index", entry) for entry in index)
+        for row, size in zip(rows, self.values.shape, strict=False):
+            refuse_outside("an index", row, size)
+        return rows
 
 
 def _integers(name: str, values: npt.ArrayLike) -> IntArray:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray, IntArray, integer, one_of
+from kofn.envs.arrays import FloatArray, IntArray, integer, mean_over, one_of, whole
 from kofn.envs.dynamics import Draws
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.model import Game
@@ -78,12 +78,6 @@ class _Simulator:
         self._draws = Draws(streams.global_moves, streams.rewards), Draws(streams.local_moves, streams.rewards)
         self.global_states = sample_rows(streams.start.random(self.n_populations), self._initial_thresholds)
 
-    def _step_global(self, actions: IntArray) -> tuple[FloatArray, IntArray, IntArray]:
-        """Pay and move every global state; returns r_g and the states that local agents see when paid and moving."""
-        old = self.global_states
-        rewards, self.global_states = self.dynamics.step_global(self._draws[0], old, actions)
-        return rewards, old, old if self.local_timing == "paper" else self.global_states
-
 
 class IndividualSimulator(_Simulator):
     """Populations whose agents are kept one by one.
@@ -111,7 +105,7 @@ class IndividualSimulator(_Simulator):
         self.start_laws = self.game.initial_local.draw(streams.start, self.n_populations)
         uniforms = streams.start.random((self.n_populations, self.n_agents))
         self.local_states = sample_rows(uniforms, cumulative_thresholds(self.start_laws)[:, None, :])
-        self.local_rewards = np.zeros(self.local_states.shape)
+        self.local_rewards, self._global_reward = _unpaid(self.local_states.shape), _unpaid((self.n_populations,))
         self._spare_rewards, self._spare_states = Recycler(), Recycler()
 
     def counts(self) -> IntArray:
@@ -124,25 +118,29 @@ class IndividualSimulator(_Simulator):
         Args:
             global_actions: int64 [n_populations].
             local_actions: int64 [n_populations, n_agents].
+
+        Raises:
+            TypeError, ValueError: actions that are no integers in range, or another shape; no state has changed then.
         """
-        global_reward, old, seen = self._step_global(global_actions)
+        old, shape, sums = self.global_states, self.local_states.shape, np.empty(self.n_populations)
+        local_actions = whole("local actions", local_actions, shape)
+        global_reward, moved = self.dynamics.step_global(self._draws[0], old, np.asarray(global_actions))
         paid_at = old[:, None]
-        seen_by_all = paid_at if seen is old else seen[:, None]
-        shape, sums = self.local_states.shape, np.empty(self.n_populations)
+        seen = paid_at if self.local_timing == "paper" else moved[:, None]
         self._spare_rewards.keep(self.local_rewards)
-        self.local_rewards = _unpaid(shape)  # if the step is refused
+        self.local_rewards, self._global_reward = _unpaid(shape), _unpaid(old.shape)  # if the step is refused
         out = self._spare_rewards.take(shape, np.float64), self._spare_states.take(shape, np.int64)
         rewards, states = self.dynamics.step_local(
-            self._draws[1], self.local_states, paid_at, local_actions, seen=seen_by_all, out=out, sums=sums
+            self._draws[1], self.local_states, paid_at, local_actions, seen=seen, out=out, sums=sums
         )
         self._spare_states.keep(self.local_states)
-        self.local_rewards, self.local_states = rewards, states
-        self._global_reward = global_reward
+        self.global_states, self.local_states, self.local_rewards = moved, states, rewards
+        self._global_reward = global_reward.copy()
         return Payment(global_reward, sums / max(self.n_agents, 1))
 
     def sampled_reward(self, sampled: IntArray) -> FloatArray:
         """r_D of the last step, float [n_populations]: r_g + the mean of r_l over the agents `sampled` [k]."""
-        return np.asarray(self._global_reward + self.local_rewards[:, sampled].sum(axis=1) / max(len(sampled), 1))
+        return np.asarray(self._global_reward + mean_over(self.local_rewards, sampled))
 
     def info(self) -> dict[str, Any]:
         """Nothing besides rewards."""
@@ -210,8 +208,8 @@ class LumpedSimulator(_Simulator):
             self._draws,
             self.global_states,
             self.counts,
-            global_actions,
-            choices,
+            np.asarray(global_actions),
+            np.asarray(choices),
             follow=follow,
             late=self.local_timing == "code",
         )

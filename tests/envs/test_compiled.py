@@ -60,3 +60,20 @@ def test_machine_code_is_not_kept_in_the_package(monkeypatch: pytest.MonkeyPatch
     assert Path(function.stats.cache_path).is_relative_to(tmp_path / "kofn")
     assert list((tmp_path / "kofn").rglob("*twice*.nbi"))
     assert not numba.config.CACHE_DIR
+
+
+def test_the_folder_is_named_after_all_files_with_compiled_functions(tmp_path: Path) -> None:
+    """A function compiled into another file's is not that file's: an old result must not survive its change."""
+    for name, text in {
+        "envs/loop.py": "from kofn.envs.compiled import compiled",
+        "agents/part/inner.py": "from kofn.envs.compiled import compiled_inner",
+        "envs/other.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    digest = module.loops_digest.__wrapped__
+    before = digest(tmp_path)
+    (tmp_path / "envs/other.py").write_text("# nothing compiled here")
+    assert digest(tmp_path) == before
+    (tmp_path / "agents/part/inner.py").write_text("from kofn.envs.compiled import compiled_inner  # changed")
+    assert digest(tmp_path) != before

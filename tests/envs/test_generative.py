@@ -23,7 +23,7 @@ from kofn.envs import (
     LumpedSimulator,
     PopulationEnv,
     TabularGame,
-    dynamics,
+    sampled_dynamics,
 )
 from kofn.envs.histograms import rank_histograms
 from kofn.envs.simulator import LocalTiming
@@ -108,7 +108,7 @@ def test_crowds_have_the_law_of_the_tables(
     timing: LocalTiming, block: int, random_game: RandomGame, assert_law: AssertLaw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """(s_g', histogram') of three agents against the oracle summed over all actions and next states."""
-    monkeypatch.setattr(dynamics, "BLOCK", block)
+    monkeypatch.setattr(sampled_dynamics, "BLOCK", block)
     game, n = tables(random_game), 6_000
     policy = np.random.default_rng(1).dirichlet(np.ones(2), (3, 2))
     joint = brute_force.joint_states(game, 3)
@@ -154,7 +154,7 @@ def test_populations_of_unequal_crowds_are_kept_apart(monkeypatch: pytest.Monkey
     moved = [[2, 0, 1, 0], [0, 3, 0, 0], [1, 1, 1, 0], [0, 0, 3, 0]]
     paid = [200.0, 111 + 622, 20 + 120 + 221, 3 * 321]
     for block in (1, 2, 3, 5, 100):
-        monkeypatch.setattr(dynamics, "BLOCK", block)
+        monkeypatch.setattr(sampled_dynamics, "BLOCK", block)
         simulator = started(LumpedSimulator, clockwork(), 3, n_populations=4)
         simulator.global_states, simulator.counts = s_g.copy(), counts.copy()
         payment = simulator.step(np.zeros(4, dtype=np.int64), policy)
