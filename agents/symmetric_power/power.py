@@ -13,7 +13,8 @@ times max |V|, and in general far smaller. So where the bound does not do, a pro
 
 which is known at every histogram without any kernel. With t_x = +-exp(-u/k), 0 <= u < 1, such V are of order 1 and
 change sign from one histogram to the next. Where the probe fails too, `symmetric_power` refuses. Every application
-carries the function 1 along in a lane to spare and warns if its image is another; adjoints watch the sum of weights.
+warns if the image of the function 1 is another, which lanes to spare carry along. Where none is, the first application
+of an operator sends it alone: shears do the same to it every time. Adjoints watch the sums of weights.
 """
 
 import warnings
@@ -93,6 +94,20 @@ class SymmetricPower:
                 f"columns must have one row per histogram, {self.shape[0]} of them; got shape {list(columns.shape)}"
             )
         given = np.ascontiguousarray(columns.reshape(len(columns), -1), dtype=np.float64)
+        found, lost = self._moved(given)
+        if not self.adjoint and given.shape[1] % LANES == 0:
+            lost = float(np.maximum(lost, self._lost_of_one))
+        if not self._keeps_sums(given, lost) and self._dense is not None:
+            found = (self._dense.T if self.adjoint else self._dense) @ given
+        return found.reshape(columns.shape)
+
+    @cached_property
+    def _lost_of_one(self) -> float:
+        """How far the image of the function 1 is from 1."""
+        return self._moved(np.ones((self.shape[0], 1)))[1]
+
+    def _moved(self, given: FloatArray) -> tuple[FloatArray, float]:
+        """Images of columns, and by how much sums that must stay have changed, as far as lanes show it."""
         found, lost = np.empty_like(given), 0.0
         values = _aligned_rows(len(given))
         spread = values if self.shears.in_order else _aligned_rows(len(given))
@@ -106,9 +121,7 @@ class SymmetricPower:
             moved, farthest = put_rows(values, first, after, found)
             kept = np.abs(moved - weight).max() / max(most, TINY) if self.adjoint else farthest
             lost = float(np.maximum(lost, kept))  # nan stays
-        if not self._keeps_sums(given, lost) and self._dense is not None:
-            found = (self._dense.T if self.adjoint else self._dense) @ given
-        return found.reshape(columns.shape)
+        return found, lost
 
     def toarray(self) -> FloatArray:
         """The dense kernel."""
@@ -189,7 +202,7 @@ def probe(power: SymmetricPower) -> float:
     signs = np.where((steps * GOLDEN) % 1 < 0.5, 1.0, -1.0)
     bases = signs * np.exp(-((steps * GOLDEN**2) % 1) / k)
     with np.errstate(over="ignore", invalid="ignore"):
-        moved = power @ _products(bases, k)
+        moved, _ = power._moved(_products(bases, k))
         error = np.abs(moved - _products(bases @ power.transition.T, k)).max()
     return float(error) if np.isfinite(error) else float("inf")
 

@@ -1,5 +1,6 @@
 """Shears against dense kernels and convex combinations, for every class of kernels; their adjoints; the probe."""
 
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -130,6 +131,19 @@ def test_an_application_that_loses_digits_warns_and_is_made_again(monkeypatch: p
     poor = SymmetricPower(transition=WORST, n_agents=60, shears=factorise(WORST, 1.0))
     with pytest.warns(RuntimeWarning, match="Expectations are kept as they are; use operator='monte_carlo'"):
         poor @ values
+
+
+@pytest.mark.parametrize("n_columns", [1, 7, 8, 9, 16])
+def test_lost_digits_are_seen_however_many_columns_there_are(n_columns: int) -> None:
+    """No lane is to spare for the function 1 where columns are a multiple of those that are carried at once."""
+    transition = dirichlet(3, np.random.default_rng(0))
+    power, dense = symmetric_power(transition, 6), exact_kernel(transition, 6)
+    broken = replace(power, shears=replace(power.shears, stay=power.shears.stay * 1.01))
+    values = np.random.default_rng(1).random((len(dense), n_columns))
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="6 agents lost digits"):
+            assert broken @ values == pytest.approx(dense @ values, abs=1e-13)
+    assert probe(broken) > 1e-3, "of the shears alone, not of the kernel that steps in for them"
 
 
 def test_few_histograms_get_dense_kernels() -> None:
