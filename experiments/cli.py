@@ -1,8 +1,10 @@
 """The command line: `kofn train`, `sweep`, `plot`, `report`, `reproduce`, `evaluate`, `envs`."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from typing import Annotated, Any, cast
 
 import tyro
@@ -23,12 +25,13 @@ from kofn.experiments.config import (
     ReproduceConfig,
     SweepConfig,
     TrainConfig,
+    going_on,
 )
 from kofn.experiments.plots.redraw import redraw
 from kofn.experiments.report import write_report
 from kofn.experiments.reproduce import reproduce
 from kofn.experiments.run_game import load_run
-from kofn.experiments.sweep_command import run_sweep, sweep_folder
+from kofn.experiments.sweep_command import run_sweep
 from kofn.experiments.sweeps.executors import backend_executor
 from kofn.experiments.tables import (
     EVALUATION_HEADER,
@@ -39,7 +42,7 @@ from kofn.experiments.tables import (
     outcome_lines,
     text_table,
 )
-from kofn.experiments.train import resume_hint, train
+from kofn.experiments.train import train
 
 Command = (
     Annotated[TrainConfig, tyro.conf.subcommand("train")]
@@ -56,6 +59,9 @@ AnyConfig = TrainConfig | SweepConfig | PlotConfig | ReportConfig | ReproduceCon
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
+NOBODY_READS = 141
+"""Exit status after the reader of a pipe ended, as shells have it."""
+
 REFUSED = (
     *(FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError),
     *(ImportError, MemoryError, TypeError, ValueError),
@@ -63,11 +69,11 @@ REFUSED = (
 """What a wrong argument or a damaged file raises."""
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-AGAIN = "free some space and add --resume to the same command"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    config: AnyConfig | None = None
     try:
         config = tyro.cli(
             cast("type[AnyConfig]", Command),
@@ -75,16 +81,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog="kofn",
             description="Games in which one global agent steers n local agents while seeing only k of them.",
         )
-        return _run(config)
+        status = _run(config)
+        sys.stdout.flush()  # a closed pipe is met here, not when the interpreter ends
+        return status
+    except KeyboardInterrupt:  # of commands that have nothing to go on with
+        print("\ninterrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes there
+        return NOBODY_READS
     except REFUSED as error:
         print(f"kofn: error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno in FULL:
-            print(f"kofn: error: no room to write ({error}); what is finished is kept: {AGAIN}", file=sys.stderr)
-        else:
-            print(f"kofn: error: {error}", file=sys.stderr)
+    except BrokenExecutor as error:
+        print(f"kofn: error: {error}; fewer --workers have more memory each: {_again(config)}", file=sys.stderr)
         return 1
+    except OSError as error:
+        full = f"no room to write ({error}); what is finished is kept: free some space and {_again(config)}"
+        print(f"kofn: error: {full if error.errno in FULL else error}", file=sys.stderr)
+        return 1
+
+
+def _again(config: AnyConfig | None) -> str:
+    """How to go on after an error that is not the command's."""
+    return going_on(config) if isinstance(config, TrainConfig | SweepConfig) else "run the same command again"
 
 
 def _run(config: AnyConfig) -> int:
@@ -104,7 +124,8 @@ def _train(config: TrainConfig) -> int:
     try:
         outcome = train(config, on_proposal=None if sys.stderr.isatty() else _print_proposal)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; every finished proposal is saved: {resume_hint(config)}", file=sys.stderr)
+        said = f"{going_on(config)} to go on ({game_id(config.game)}, seed {config.seed})"
+        print(f"\ninterrupted; every finished proposal is saved: {said}", file=sys.stderr)
         return INTERRUPTED
     name = "start" if config.learner in DEEP_LEARNERS else "start (keep, uniform)"
     start = evaluation_row(name, outcome.start)
@@ -127,9 +148,9 @@ def _sweep(config: SweepConfig) -> int:
     try:
         result = run_sweep(config)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; {sweep_command.resume_hint(sweep_folder(config))}", file=sys.stderr)
+        print(f"\ninterrupted; {sweep_command.resume_hint(config)}", file=sys.stderr)
         return INTERRUPTED
-    print(sweep_command.outcome_lines(result))
+    print(sweep_command.outcome_lines(config, result))
     return 1 if result.failures else 0
 
 
@@ -190,6 +211,8 @@ def _evaluate(config: EvaluateConfig) -> int:
 
 def _evaluate_continuous(model: AlternatingMARL, config: EvaluateConfig) -> int:
     setting = model.setting
+    if config.local_timing != "paper":
+        raise ValueError(f"local_timing must be 'paper' in a game with continuous states; got {config.local_timing!r}")
     evaluation = evaluate_line(
         setting.game,
         model.global_policy,

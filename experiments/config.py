@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import tyro
 
 from kofn.agents import AlternatingConfig, GLearner, LLearner, ObservationAware
-from kofn.envs.arrays import integer, known_name
+from kofn.envs.arrays import integer, known_name, one_of
+from kofn.envs.simulator import LocalTiming
 
 LEARNERS: dict[str, str] = {
     "observation_aware": "responses that know they see only k of n, from several starts; the best equilibrium is kept",
@@ -38,8 +40,8 @@ class TrainConfig:
         n_agents: n, local agents (omitted: the game's default).
         max_cycles: steps per episode (omitted: the game's default).
         options: NAME VALUE .. of the game where it is not to be its default, e.g. n_zones 3 discount 0.9.
-        seed: source of all randomness; the same seed writes the same files.
-        folder: run folder (omitted: runs/GAME-nN-kK-seedSEED).
+        seed: source of all randomness; the same seed writes the same files (except tensorboard/).
+        folder: run folder (omitted: runs/GAME[-OPTIONS]-nN-kK-seedSEED).
         resume: go on with an interrupted run in the folder.
         overwrite: replace a run that is in the folder.
         n_rollouts: rollouts of the final evaluation, on seeds the training never saw.
@@ -146,6 +148,11 @@ class SweepConfig:
             raise ValueError(EXCLUSIVE)
 
 
+def going_on(config: TrainConfig | SweepConfig) -> str:
+    """How the command is given again to keep what is finished."""
+    return "add --resume to the same command" + (", without --overwrite," if config.overwrite else "")
+
+
 @dataclass(frozen=True)
 class EvaluateConfig:
     """Evaluate a trained run in the game of n agents, any n.
@@ -156,7 +163,7 @@ class EvaluateConfig:
         horizon: steps per rollout (omitted: the episode length trained for).
         n_rollouts: rollouts.
         seed: source of all randomness (different from training's even when equal).
-        local_timing: "paper", or "code" to reproduce the authors' evaluation.
+        local_timing: "paper", or "code" to reproduce the authors' evaluation (of finite games).
     """
 
     run: tyro.conf.Positional[Path]
@@ -165,6 +172,10 @@ class EvaluateConfig:
     n_rollouts: int = 4000
     seed: int = 1
     local_timing: str = "paper"
+
+    def __post_init__(self) -> None:
+        """Validate what not every game's evaluation does."""
+        one_of("local_timing", self.local_timing, get_args(LocalTiming))
 
 
 @dataclass(frozen=True)

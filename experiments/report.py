@@ -11,16 +11,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kofn.agents.alternation.multi_start_files import STARTS_FOLDER
 from kofn.envs.files import naming_damage, read_json, write_text
 from kofn.experiments.plots.data import Row, distinct, read_csv, setting_columns, values
 from kofn.experiments.plots.redraw import is_sweep, read_tables, redraw
 from kofn.experiments.report_page import PAGE
-from kofn.experiments.run_game import as_typed, noted_game
+from kofn.experiments.run_command import train_command
 from kofn.experiments.statistics import Interval, aggregate, paired_difference, probability_of_improvement
 from kofn.experiments.sweeps.folder import read_cells, read_sweep
 from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, varied_fields
 
 REPORT_FILE = "report.html"
+
+FURTHER_TABLES = {
+    "gain.csv": "Where the gain over the paper's method comes from",
+    "equilibria.csv": "Equilibria",
+    "nash_gap.csv": "Nash gap: what either player could still gain",
+}
+"""Tables that some runs have, and what the report calls them."""
 
 
 def write_report(folder: Path) -> Path:
@@ -30,9 +38,9 @@ def write_report(folder: Path) -> Path:
         FileNotFoundError: neither a run nor a sweep is in the folder.
         ValueError: a file is damaged, or nothing is finished yet.
     """
+    figures = [path for path in redraw(folder) if path.suffix == ".svg"]  # says so where nothing is finished
     with naming_damage(folder):
         sections = list(_sweep_sections(folder) if is_sweep(folder) else _run_sections(folder))
-        figures = [path for path in redraw(folder) if path.suffix == ".svg"]
     sections.insert(1, ("Figures", "\n".join(map(_figure, figures))))
     body = "\n".join(f"<section><h2>{html.escape(title)}</h2>\n{content}\n</section>" for title, content in sections)
     page = PAGE.format(title=html.escape(folder.resolve().name), version=version("kofn"), body=body)
@@ -77,19 +85,17 @@ def _run_sections(folder: Path) -> Iterator[tuple[str, str]]:
         yield "Result", _table_of(lines)
     else:
         yield "Result", "<p>Not evaluated: the run was stopped before its end; go on with <code>--resume</code>.</p>"
-    for table, title in (("gain", "Where the gain over the paper's method comes from"), ("equilibria", "Equilibria")):
-        if (folder / f"{table}.csv").exists():
-            yield title, _table_of(read_csv(folder / f"{table}.csv"))
+    for name, title in FURTHER_TABLES.items():
+        if (folder / name).exists():
+            yield title, _table_of(read_csv(folder / name))
     history = read_csv(folder / "history.csv")
     yield "Proposals", _table_of(history)
     yield "Configuration", _settings(content)
-    seed = content["seed"]["entropy"]
-    noted = noted_game(folder)
-    game = as_typed(*noted) if noted is not None else "GAME"
+    words = "these are of the start kept" if (folder / STARTS_FOLDER).exists() else "config.* is --alternation.*"
     yield (
         "How to reproduce",
-        f"<p>With kofn {version('kofn')}, <code>kofn train {html.escape(game)} --k {content['k']} "
-        f"--n-agents {content['n_agents']} --seed {seed}</code> and the settings above writes the same files.</p>",
+        f"<p>With kofn {version('kofn')}, <code>{html.escape(train_command(folder, content))}</code>, with the same of "
+        f"the settings above as were given to it ({words}), trains the same policies.</p>",
     )
 
 
@@ -102,8 +108,9 @@ def _sweep_sections(folder: Path) -> Iterator[tuple[str, str]]:
     yield "Results", f"{said}</p>\n{results_table(tables.results)}"
     comparisons = comparison_rows(tables.results)
     if comparisons:
-        header = ["game", "k", "better?", "than", "P(better), 95% interval", "paired difference, 95% interval"]
-        yield "Comparisons (same seeds, same random numbers)", table(header, comparisons)
+        header = ["better?", "than", "P(better), 95% interval", "paired difference, 95% interval"]
+        names = [*compared_columns(tables.results), *header]
+        yield "Comparisons (same seeds, same random numbers)", table(names, comparisons)
     yield "Configuration", _configuration(list(cells.values()))
     yield (
         "How to reproduce",
@@ -154,6 +161,12 @@ def in_words(interval: Interval) -> str:
     return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
+def compared_columns(rows: Sequence[Row]) -> list[str]:
+    """Settings that tell the comparisons apart: game, k and what else has more than one value."""
+    others = [name for name in setting_columns(rows) if name not in ("game", "learner")]
+    return ["game", "k", *(name for name in others if len(distinct(rows, name)) > 1)]
+
+
 def comparison_rows(rows: Sequence[Row]) -> list[list[str]]:
     """Every learner against the first, where both ran with the same seeds and are otherwise alike."""
     learners = distinct(rows, "learner")
@@ -172,5 +185,6 @@ def comparison_rows(rows: Sequence[Row]) -> list[list[str]]:
                 better = probability_of_improvement(first, second, seed=[len(seeds)])
                 difference = paired_difference(first, second, seed=[len(seeds)])
                 shown = dict(zip(others, key, strict=True))
-                lines.append([shown["game"], shown["k"], learner, learners[0], in_words(better), in_words(difference)])
+                settings = [shown[name] for name in compared_columns(rows)]
+                lines.append([*settings, learner, learners[0], in_words(better), in_words(difference)])
     return lines

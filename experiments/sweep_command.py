@@ -1,22 +1,33 @@
 """`kofn sweep`: from the command line's settings to cells, and what to say when it stops."""
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kofn.envs.files import plain_name
 from kofn.envs.registration import game_module
-from kofn.experiments.config import SweepConfig, TrainConfig
+from kofn.experiments.config import SweepConfig, TrainConfig, going_on
 from kofn.experiments.sweeps.cells import CellOutcome
 from kofn.experiments.sweeps.executors import backend_executor
-from kofn.experiments.sweeps.grid import describe, grid, literal
+from kofn.experiments.sweeps.grid import OPTIONS, describe, flat, grid, literal
 from kofn.experiments.sweeps.sweep import SweepResult, sweep
 from kofn.experiments.tracking import Tracker, proposal_scalars, trackers, wandb
 
+OWN_ARGUMENTS = {"game": "name the games first", "learner": "use --learner", "seed": "use --first-seed and --seeds"}
+"""What every sweep gives a value to, so that --vary cannot."""
+
 
 def sweep_tasks(config: SweepConfig) -> list[TrainConfig]:
-    """The cells of the command's settings: games, then learners, further settings, n, k and seeds."""
+    """The cells of the command's settings: games, then learners, further settings, n, k and seeds.
+
+    Raises:
+        TypeError, ValueError: an unknown game or field, a value out of range, or a setting that is given twice.
+    """
     for game in config.games:
         game_module(game)  # refuse an unknown one before anything starts
+    varied = parse_vary(config.vary)
+    _refuse_twice(config, varied)
     base = TrainConfig(
         game=config.games[0],
         max_cycles=config.max_cycles,
@@ -28,7 +39,7 @@ def sweep_tasks(config: SweepConfig) -> list[TrainConfig]:
         global_learner=config.global_learner,
         local_learner=config.local_learner,
     )
-    values: dict[str, Any] = {"game": config.games, "learner": config.learner, **parse_vary(config.vary)}
+    values: dict[str, Any] = {"game": config.games, "learner": config.learner, **varied}
     if config.n_agents:
         values["n_agents"] = config.n_agents
     if config.k:
@@ -37,11 +48,19 @@ def sweep_tasks(config: SweepConfig) -> list[TrainConfig]:
     return grid(base, values)
 
 
+def _refuse_twice(config: SweepConfig, varied: Iterable[str]) -> None:
+    """ValueError for the first field that both --vary and an argument of its own set."""
+    given, default = flat(asdict(config)), flat(asdict(SweepConfig(games=config.games)))
+    for name in varied:
+        if given.get(name) != default.get(name):
+            raise ValueError(f"{name} is given twice: {given[name]!r} and in --vary; leave out one of them")
+
+
 def parse_vary(settings: tuple[str, ...]) -> dict[str, list[Any]]:
     """FIELD=VALUE,VALUE,.. as field -> values; numbers, true, false and null are read as such.
 
     Raises:
-        ValueError: no "=", or the same field twice.
+        ValueError: no "=", the same field twice, one with an argument of its own, or all options at once.
     """
     values: dict[str, list[Any]] = {}
     for setting in settings:
@@ -50,6 +69,10 @@ def parse_vary(settings: tuple[str, ...]) -> dict[str, list[Any]]:
             raise ValueError(f"vary must be FIELD=VALUE,VALUE,..; got {setting!r}")
         if name in values:
             raise ValueError(f"vary names {name} twice")
+        if name in OWN_ARGUMENTS:
+            raise ValueError(f"vary must not name {name}, which every sweep sets; {OWN_ARGUMENTS[name]}")
+        if name in (OPTIONS, OPTIONS.rstrip(".")):
+            raise ValueError(f"vary must name one option, options.NAME=VALUE,VALUE,..; got {setting!r}")
         values[name] = [literal(text) for text in texts.split(",")]
     return values
 
@@ -94,7 +117,7 @@ def record_cell(record: list[Tracker], outcome: CellOutcome) -> None:
         tracker.close()
 
 
-def outcome_lines(result: SweepResult) -> str:
+def outcome_lines(config: SweepConfig, result: SweepResult) -> str:
     """How the sweep ended, in words."""
     lines = [
         f"{result.n_cells - len(result.failures)} of {result.n_cells} cells are finished, {result.n_new} of them now; "
@@ -103,11 +126,12 @@ def outcome_lines(result: SweepResult) -> str:
     lines += [f"damaged file, its cell was run again: {path}" for path in result.damaged]
     lines += [f"FAILED {words}: {error}" for words, error in result.failures.items()]
     if result.failures:
-        lines.append("add --resume to the same command to try the failed cells again")
+        lines.append(f"{going_on(config)} to try the failed cells again")
     return "\n".join(lines)
 
 
-def resume_hint(folder: Path) -> str:
+def resume_hint(config: SweepConfig) -> str:
     """What to do after an interruption."""
+    folder = sweep_folder(config)
     done = len(list((folder / "cells").glob("*.json")))
-    return f"{done} finished cells are saved in {folder}: add --resume to the same command to go on"
+    return f"{done} finished cells are saved in {folder}: {going_on(config)} to go on"

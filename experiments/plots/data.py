@@ -9,6 +9,7 @@ import numpy as np
 
 from kofn.envs.arrays import FloatArray
 from kofn.experiments.statistics import Interval, aggregate
+from kofn.experiments.sweeps.folder import SWEEP_FILE
 
 Row = Mapping[str, str]
 
@@ -24,14 +25,22 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8") as file:
             header, *lines = csv.reader(file)
     except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path} is not a table ({error}); restore it from a copy") from None
+        raise ValueError(f"{path} is not a table ({error}); {_mending(path)}") from None
     for number, line in enumerate(lines, start=2):
         if len(line) != len(header):
             raise ValueError(
-                f"{path}, line {number} is damaged: {len(header)} columns expected, {len(line)} found; "
-                "write the tables again from the cells with --resume"
+                f"{path}, line {number} is damaged: {len(header)} columns expected, {len(line)} found; {_mending(path)}"
             )
     return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def _mending(path: Path) -> str:
+    """What helps a damaged table: a sweep has its cells to write it again, a run all but its history."""
+    if (path.parent / SWEEP_FILE).exists():
+        return "write the tables again from the cells with --resume"
+    if path.name == "history.csv":
+        return "restore it from a copy, or train again with --overwrite"
+    return "the run's own command with --resume writes it again"
 
 
 def read_optional(path: Path) -> list[dict[str, str]]:

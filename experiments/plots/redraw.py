@@ -43,6 +43,8 @@ class SweepTables:
 
 def read_tables(folder: Path) -> SweepTables:
     """Read a sweep's tables; FileNotFoundError or ValueError name the file at fault."""
+    if not (folder / "results.csv").exists():
+        raise FileNotFoundError(f"{folder / 'results.csv'} is not written yet; run the sweep with --resume")
     return SweepTables(
         results=read_csv(folder / "results.csv"),
         timings=read_csv(folder / "timings.csv"),

@@ -272,7 +272,9 @@ def test_the_default_learner_lists_the_equilibria_and_keeps_the_best(capsys):
     trained = Path("run/evaluation.csv").read_text().splitlines()[2].split(",")
     assert gains["paper"] + gains["total"] == pytest.approx(float(trained[5]))
     assert cli.main(["report", "run"]) == 0
-    assert "Where the gain over the paper" in Path("run/report.html").read_text()
+    page = Path("run/report.html").read_text()
+    assert "Where the gain over the paper" in page
+    assert "--learner observation_aware --n-rollouts 50<" in page
     kept = AlternatingMARL.load("run").global_policy.table
     assert np.array_equal(kept, AlternatingMARL.load(Path("run/starts") / best).global_policy.table)
     before = files_of(Path("run/starts") / best)

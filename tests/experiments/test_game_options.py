@@ -38,7 +38,8 @@ def test_a_run_trains_the_game_of_its_options_and_its_report_says_how() -> None:
     assert (game.n_local_states, game.discount) == (3, 0.5)
     assert cli.main(["report", str(folder)]) == 0
     written = next(folder.glob("*.html")).read_text(encoding="utf-8")
-    assert "kofn train warehouse_dispatch --options n_zones 3 discount 0.5 --k 1 --n-agents 6 --seed 0" in written
+    how = "--k 1 --n-agents 6 --seed 0 --max-cycles 5 --learner paper --n-rollouts 4<"
+    assert f"kofn train warehouse_dispatch --options n_zones 3 discount 0.5 {how}" in written
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from kofn.experiments.plots.data import read_csv, series
 from kofn.experiments.plots.episodes import heatmap_figure, histories_figure, kept_potentials, trajectory_of
 from kofn.experiments.plots.redraw import read_tables, redraw
 from kofn.experiments.reference.load import authors_published, authors_returns, authors_seconds
-from kofn.experiments.report import comparison_rows, write_report
+from kofn.experiments.report import compared_columns, comparison_rows, write_report
 from kofn.experiments.reproduce import PLANS, reproduce
 from kofn.experiments.statistics import aggregate, paired_difference
 from kofn.experiments.sweeps.grid import grid
@@ -182,6 +182,17 @@ def test_comparisons_pair_the_seeds(warehouse):
     assert rows[0][-1].startswith(f"{paired_difference(one, other, seed=0).estimate:.2f} [")
 
 
+def test_comparisons_name_every_setting_that_varies(warehouse):
+    larger = [{**row, "n_agents": "7", "options.n_zones": "3"} for row in warehouse]
+    rows = [*({**row, "options.n_zones": ""} for row in warehouse), *larger]
+    columns = [*list(rows[0])[:-1]]
+    columns.insert(columns.index("return"), "options.n_zones")
+    rows = [{name: row[name] for name in columns} for row in rows]
+    assert compared_columns(rows) == ["game", "k", "n_agents", "options.n_zones"]
+    settings = [row[:4] for row in comparison_rows(rows)]
+    assert settings == [["warehouse_dispatch", k, *more] for more in (("6", ""), ("7", "3")) for k in ("1", "2")]
+
+
 VISIBLE = """
 <script>
 addEventListener("load", () => {
@@ -250,6 +261,8 @@ def test_a_run_of_train_is_plotted_and_reported(tmp_path, monkeypatch, capsys):
     assert cli.main(["report", "run"]) == 0
     page = Path("run/report.html").read_text()
     assert page.count("<img") == 2
+    assert "--learner paper --n-rollouts 20 --nash-gap<" in page
+    assert "Nash gap: what either player could still gain" in page
     assert (tmp_path / "run" / "occupancy.svg").exists()
     lower, upper = map(float, Path("run/nash_gap.csv").read_text().splitlines()[1].split(","))
     assert 0 <= lower <= upper

@@ -71,11 +71,37 @@ def test_a_grid_refuses_unknown_fields_and_bad_values(values, message):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [(("alternation.eta",), "vary must be FIELD=VALUE"), (("a=1", "a=2"), "vary names a twice")],
+    [
+        (("alternation.eta",), "vary must be FIELD=VALUE"),
+        (("a=1", "a=2"), "vary names a twice"),
+        (("seed=10,20",), "vary must not name seed, which every sweep sets; use --first-seed and --seeds"),
+        (("learner=paper",), "vary must not name learner, .* use --learner"),
+        (("game=formation",), "vary must not name game, .* name the games first"),
+        (("options=3",), r"vary must name one option, options.NAME=VALUE,VALUE,..; got 'options=3'"),
+    ],
 )
 def test_settings_to_vary_are_checked(settings, message):
     with pytest.raises(ValueError, match=message):
         parse_vary(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k": (3,), "vary": ("k=1,2",)}, r"k is given twice: \(3,\) and in --vary; leave out one of them"),
+        ({"n_agents": (3,), "vary": ("n_agents=5,6",)}, "n_agents is given twice"),
+        ({"max_cycles": 3, "vary": ("max_cycles=5,6",)}, "max_cycles is given twice: 3 and in --vary"),
+        ({"options": {"discount": 0.5}, "vary": ("options.discount=0.8",)}, r"options.discount is given twice: 0.5"),
+        (
+            {"alternation": AlternatingConfig(eta=0.5), "vary": ("k=1", "alternation.eta=1")},
+            r"alternation.eta is given twice: 0.5 and in --vary",
+        ),
+    ],
+)
+def test_a_setting_that_is_given_twice_is_refused(settings, message):
+    """One of the two would be ignored."""
+    with pytest.raises(ValueError, match=message):
+        sweep_tasks(SweepConfig(games=("formation",), **settings))
 
 
 def test_a_sweep_trains_what_a_single_run_trains_by_default():
