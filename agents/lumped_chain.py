@@ -267,10 +267,15 @@ def deployed_kernels(game: TabularGame, local_policy: LocalPolicy, n_agents: int
     Raises:
         ValueError: an expectation takes too long.
     """
+    check_products(game, n_agents)
+    return exact_operators(induced_transition(game, local_policy), n_agents)
+
+
+def check_products(game: TabularGame, n_agents: int) -> None:
+    """Raise ValueError where `deployed_kernels` does."""
     products = exact_products(game, n_agents)
     if products > MAX_PRODUCTS:
         raise ValueError(
             f"exact values take {products:.1e} products per step of the chain at n_agents={n_agents}, more than "
             f"{MAX_PRODUCTS:.1e}; evaluate(...) estimates values at any n_agents"
         )
-    return exact_operators(induced_transition(game, local_policy), n_agents)

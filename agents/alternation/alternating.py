@@ -16,7 +16,6 @@ Every proposal's randomness is named by (seed, step), so that an interrupted run
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from kofn.envs.continuous import ContinuousGame
 from kofn.envs.interface import OpenGame
 from kofn.envs.observations import Observation
 from kofn.envs.streams import Seed, child, seed_sequence
-from kofn.wrappers.samplers import Sampler, as_sampler
+from kofn.wrappers.samplers import Sampler
 
 EVALUATION_STREAM, LEARNER_STREAM, PREDICTION_STREAM, START_STREAM = range(4)
 
@@ -64,6 +63,8 @@ class AlternatingMARL:
     Raises:
         TypeError, ValueError: an environment that is no population, or an argument out of range.
     """
+
+    _learners_since = 0  # proposals made before one of the players got another learner
 
     @checked_types
     def __init__(
@@ -109,8 +110,9 @@ class AlternatingMARL:
 
     @property
     def converged(self) -> bool:
-        """Whether the last proposal of each player was refused, against the same pair."""
-        return len(self.history) >= 2 and all(proposal.verdict != "accept" for proposal in self.history[-2:])
+        """Whether the last proposal of each player's present learner was refused, against the same pair."""
+        asked = len(self.history) >= self._learners_since + 2
+        return asked and all(proposal.verdict != "accept" for proposal in self.history[-2:])
 
     def learn(
         self,
@@ -255,6 +257,7 @@ class AlternatingMARL:
             local_policy=self.local_policy,
             start_pair=self._start_pair,
             history=self.history,
+            learners_since=self._learners_since,
             seed=self._root,
         )
 
@@ -273,7 +276,8 @@ class AlternatingMARL:
         Args:
             folder: where it is.
             game: the model's game where it has no arrays: functions are not stored.
-            global_learner: a learner of your own, which is not stored, to go on learning with.
+            global_learner: to go on with: one of your own, which is not stored, or another. Where a learner is another,
+                both are asked again, as far as `max_alternations` goes.
             local_learner: likewise.
             sampler: one of your own, which is not stored, to go on learning with.
 
@@ -281,17 +285,16 @@ class AlternatingMARL:
             FileNotFoundError: a file is missing.
             ValueError: a file is damaged, or `game` is missing or not wanted.
         """
-        stored = load_model(Path(folder), game)
-        setting = stored.setting if sampler is None else replace(stored.setting, sampler=as_sampler(sampler))
+        stored = load_model(Path(folder), game).going_on_with(global_learner, local_learner, sampler)
         model = cls(
-            setting,
+            stored.setting,
             stored.config,
-            global_learner=global_learner if global_learner is not None else stored.global_learner,
-            local_learner=local_learner if local_learner is not None else stored.local_learner,
+            global_learner=stored.global_learner,
+            local_learner=stored.local_learner,
             global_policy=stored.global_policy,
             local_policy=stored.local_policy,
             seed=stored.seed,
         )
-        model._start_pair = stored.start_pair
+        model._start_pair, model._learners_since = stored.start_pair, stored.learners_since
         model.history = stored.history
         return model

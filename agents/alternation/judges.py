@@ -17,7 +17,7 @@ import numpy as np
 
 from kofn.agents.alternation.setting import Setting
 from kofn.agents.alternation.update import Verdict, update_verdict
-from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.lumped_chain import LumpedChain, check_products
 from kofn.envs.arrays import FloatArray
 from kofn.envs.game import TabularGame
 from kofn.wrappers.sampler_files import describe_sampler
@@ -103,7 +103,7 @@ class ExactJudge:
         comparison: "scalar" or "statewise".
 
     Raises:
-        ValueError: the setting's sampler is not uniform.
+        ValueError: the setting's sampler is not uniform, its game has no arrays, or the chain is too large.
     """
 
     setting: Setting
@@ -117,16 +117,17 @@ class ExactJudge:
                 f"exact evaluation knows agents sampled uniformly, and this environment's sampler is {name}; use "
                 "evaluation='rollouts'"
             )
-
-    def judge(self, global_policy: Any, local_policy: Any) -> ExactJudgement:
-        """The value of every state."""
         game = self.setting.game
         if not isinstance(game, TabularGame):
             raise ValueError(
                 "exact evaluation needs the game's arrays, and a GenerativeGame only gives samples; use "
                 "evaluation='rollouts', or play sampled_game(game, m)"
             )
-        chain = LumpedChain.exact(game, global_policy, local_policy, self.setting.n_agents)
+        check_products(game, self.setting.n_agents)
+
+    def judge(self, global_policy: Any, local_policy: Any) -> ExactJudgement:
+        """The value of every state."""
+        chain = LumpedChain.exact(self.setting.game, global_policy, local_policy, self.setting.n_agents)
         return ExactJudgement(potential=chain.potential, values=chain.values)
 
     def compare(self, old: ExactJudgement, new: ExactJudgement, half_width: float) -> Compared:

@@ -3,7 +3,8 @@
 Any callable that maps a `Problem` to an object with a `policy` can be plugged in as either player's learner.
 """
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
@@ -91,10 +92,11 @@ class GLearner(GLearnConfig):
 
         Where nothing is drawn, the last response is kept: the fleet meets it again after every refusal of its own.
         """
+        began = time.perf_counter()
         if isinstance(problem.game, TabularGame) and self.reward_samples is None:
             known = _exact_response(self, problem.game, problem.k, problem.local_policy.table.tobytes())
             if known is not None:
-                return known
+                return replace(known, wall_time=time.perf_counter() - began)
         return g_learn(problem.game, problem.local_policy, k=problem.k, seed=problem.seed, **asdict(self))
 
 

@@ -29,19 +29,22 @@ from kofn.agents.alternation.history import AlternatingConfig, Proposal, pair_di
 from kofn.agents.alternation.learners import GlobalLearner, LocalLearner, describe_learner, rebuild_learner
 from kofn.agents.alternation.pairs import Pair, check_loaded, load_pair, save_pair
 from kofn.agents.alternation.setting import Setting
-from kofn.envs.arrays import one_of
+from kofn.envs.arrays import integer, one_of
 from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, read_json, write_json, write_text
 from kofn.envs.game import TabularGame
 from kofn.envs.interface import OpenGame
 from kofn.wrappers.sampler_files import describe_sampler, rebuild_sampler
-from kofn.wrappers.samplers import UNIFORM
+from kofn.wrappers.samplers import UNIFORM, Sampler, as_sampler
 
 KIND = "AlternatingMARL"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StoredModel:
-    """Everything an alternation needs to be played or resumed."""
+    """Everything an alternation needs to be played or resumed.
+
+    The first `learners_since` proposals were made before one of the players got another learner.
+    """
 
     setting: Setting
     config: AlternatingConfig
@@ -52,6 +55,22 @@ class StoredModel:
     start_pair: str
     history: tuple[Proposal, ...]
     seed: np.random.SeedSequence
+    learners_since: int = 0
+
+    def going_on_with(
+        self, global_learner: GlobalLearner | None, local_learner: LocalLearner | None, sampler: Sampler | str | None
+    ) -> "StoredModel":
+        """The same with what is given put in its place; refusals of before do not count where a learner is new."""
+        given = {"global_learner": global_learner, "local_learner": local_learner}
+        new: dict[str, Any] = {name: learner for name, learner in given.items() if learner is not None}
+        others = any(
+            describe_learner(learner) != describe_learner(getattr(self, name)) for name, learner in new.items()
+        )
+        if others:
+            new["learners_since"] = len(self.history)
+        if sampler is not None:
+            new["setting"] = replace(self.setting, sampler=as_sampler(sampler))
+        return replace(self, **new)
 
 
 def save_model(model: StoredModel, folder: Path) -> None:
@@ -81,6 +100,7 @@ def describe_model(model: StoredModel) -> dict[str, Any]:
         "start_pair": model.start_pair,
         "global_learner": describe_learner(model.global_learner),
         "local_learner": describe_learner(model.local_learner),
+        **({"learners_since": model.learners_since} if model.learners_since else {}),
     }
 
 
@@ -148,6 +168,7 @@ def _rebuild(
         local_policy=pair[1],
         start_pair=content["start_pair"],
         history=history,
+        learners_since=integer("learners_since", content.get("learners_since", 0), 0),
         seed=np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"])),
     )
 

@@ -150,9 +150,10 @@ def player_view(problem: "Problem", deviation: Deviation, reward: RewardNotion) 
         raise TypeError(f"game must be finite or a ContinuousGame; got {type(problem.game).__name__}")
     sizes: dict[str, Any] = {"n_agents": problem.n_agents, "max_cycles": problem.max_cycles}
     if problem.player == "global":
-        return GlobalBestResponse(problem.game, k=problem.k, local_policy=problem.local_policy, **sizes)
-    pair = {"global_policy": problem.global_policy, "local_policy": problem.local_policy}
-    return LocalBestResponse(problem.game, k=problem.k, deviation=deviation, reward=reward, **pair, **sizes)
+        fleet = problem.local_policy
+        return GlobalBestResponse(problem.game, k=problem.k, local_policy=fleet, sampler=problem.sampler, **sizes)
+    sizes |= {"global_policy": problem.global_policy, "local_policy": problem.local_policy, "sampler": problem.sampler}
+    return LocalBestResponse(problem.game, k=problem.k, deviation=deviation, reward=reward, **sizes)
 
 
 def as_table(found: Any, problem: "Problem", deviation: Deviation) -> GlobalPolicy | LocalPolicy:

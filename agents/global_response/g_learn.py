@@ -45,7 +45,7 @@ from kofn.agents.operators import Kernel, action_values, backed_up, best_values,
 from kofn.agents.solvers import FixedPoint, iterate_afresh, value_iteration
 from kofn.agents.symmetric_power.power import UnstablePowerError
 from kofn.envs.arguments import checked_types
-from kofn.envs.arrays import FloatArray
+from kofn.envs.arrays import FloatArray, freeze, restore_frozen
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
 from kofn.envs.model import Game, Sizes
@@ -71,7 +71,7 @@ REWARD_STREAM = 0
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GLearnResult:
-    """Outcome of `g_learn`.
+    """Outcome of `g_learn`; its arrays are read-only.
 
     Attributes:
         policy: greedy policy of `q_values`.
@@ -101,6 +101,14 @@ class GLearnResult:
     theory: GLearnTheory
     config: GLearnConfig
     wall_time: float
+
+    __setstate__ = restore_frozen
+
+    def __post_init__(self) -> None:
+        """Freeze: the driver hands out one response more than once."""
+        for table in (self.q_values, self.tuple_q_values):
+            if table is not None:
+                freeze(table)
 
     def summary(self) -> str:
         """What was done and how far it can be trusted, beside the theorems' numbers, on a few lines."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_alternation import QUICK, assert_same, lines, meeting_game, model_of
+from quick_alternation import QUICK, Proposes, assert_same, keep_local, lines, meeting_game, model_of
 
-from kofn.agents import AlternatingMARL, GLearner, LLearner, Proposal
+from kofn.agents import AlternatingMARL, GLearner, LLearner, Problem, Proposal
 from kofn.envs import TabularGame
 
 Games = Callable[..., TabularGame]
@@ -20,6 +20,10 @@ def stop_after(step: int) -> Callable[[Proposal], None]:
             raise KeyboardInterrupt
 
     return stop
+
+
+def keep_global(problem: Problem) -> Proposes:
+    return Proposes(problem.global_policy)
 
 
 @pytest.mark.parametrize(("game_seed", "n_rollouts"), [(0, 200), (9, 600)])
@@ -81,3 +85,23 @@ def test_on_proposal_sees_every_proposal_as_it_is_recorded(random_game: Games) -
 def test_progress_bar_writes_to_stderr_only(random_game: Games, capfd: pytest.CaptureFixture[str]) -> None:
     model_of(random_game(5, discount=0.8)).learn(progress_bar=True)
     assert capfd.readouterr().out == ""
+
+
+def test_new_learners_are_asked_although_the_old_ones_had_ended(random_game: Games, tmp_path: Path) -> None:
+    """Both, also where the model is saved after the first of them; the same learners have nothing to add."""
+    game = meeting_game(random_game, 0)
+    ended = model_of(game, global_learner=keep_global, local_learner=keep_local)
+    old = ended.learn()
+    assert old.converged
+    ended.save(tmp_path)
+    assert_same(AlternatingMARL.load(tmp_path, global_learner=keep_global, local_learner=keep_local).learn(), old)
+    more = AlternatingMARL.load(tmp_path, global_learner=GLearner(), local_learner=keep_local)
+    assert not more.converged
+    whole = AlternatingMARL.load(tmp_path, global_learner=GLearner(), local_learner=LLearner()).learn()
+    assert whole.converged
+    assert whole.potential > old.potential
+    for step in range(len(old.history), len(whole.history)):
+        model = AlternatingMARL.load(tmp_path, global_learner=GLearner(), local_learner=LLearner())
+        model.learn(until=step)
+        model.save(tmp_path / "paused")
+        assert_same(AlternatingMARL.load(tmp_path / "paused").learn(), whole)

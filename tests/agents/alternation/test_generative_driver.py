@@ -15,8 +15,9 @@ CONFIG = AlternatingConfig(n_rollouts=100, eta=1.0, horizon=60, max_alternations
 
 def model_of(game: GenerativeGame, **options: object) -> AlternatingMARL:
     learners = {"global_learner": GLearner(n_samples=200), "local_learner": LLearner(n_samples=2000)}
+    settings = {"config": CONFIG, "seed": 4}
     env = SubsampleObservation(PopulationEnv(game, n_agents=12), k=2)
-    return AlternatingMARL(env, CONFIG, seed=4, **(learners | options))  # type: ignore[arg-type]  # options of every kind
+    return AlternatingMARL(env, **(learners | settings | options))  # type: ignore[arg-type]  # options of every kind
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +69,9 @@ def test_functions_must_be_passed_to_load(oracle: GenerativeGame, warehouse3: Ta
 
 
 def test_exact_evaluation_is_refused(oracle: GenerativeGame) -> None:
-    model = model_of(oracle)
-    model.config = AlternatingConfig(evaluation="exact")
+    """When the model is made, not when it first learns."""
     with pytest.raises(ValueError, match="exact evaluation needs the game's arrays"):
-        model.learn()
+        model_of(oracle, config=AlternatingConfig(evaluation="exact"))
 
 
 def test_the_start_is_uniform_where_keep_cannot_be_read_off(oracle: GenerativeGame, warehouse3: TabularGame) -> None:

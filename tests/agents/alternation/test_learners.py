@@ -1,5 +1,6 @@
 """G-LEARN as the driver's learner: an exact response is computed once, a sampled one whenever it is asked for."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -43,11 +44,24 @@ def test_a_fleet_met_again_gets_the_same_response(random_game: Games, calls: lis
     game = random_game(0)
     fleets = [LocalPolicy(np.full((2, 2, 2), 0.5)) for _ in range(2)]
     first = GLearner()(problem(game, fleets[0]))
-    assert GLearner()(problem(game, fleets[1], seed=1, keep=False)) is first
+    again = GLearner()(problem(game, fleets[1], seed=1, keep=False))
+    assert again.q_values is first.q_values
+    assert again.wall_time < first.wall_time  # of the answer, not of the work that it spares
     assert len(calls) == 1
     wanted = g_learn(game, fleets[0], k=2)
     assert np.array_equal(first.q_values, wanted.q_values)
     assert np.array_equal(first.policy.table, wanted.policy.table)
+
+
+@pytest.mark.parametrize("parameterisation", ["histogram", "tuple"])
+def test_what_is_shared_cannot_be_changed(random_game: Games, parameterisation: Any) -> None:
+    """Nor a copy or what was pickled: `restore_frozen`."""
+    learner, fleet = GLearner(parameterisation=parameterisation), LocalPolicy(np.full((2, 2, 2), 0.5))
+    found = learner(problem(random_game(0), fleet))
+    tables = [found.q_values, copy.deepcopy(found).q_values, found.tuple_q_values]
+    for table in tables[: 3 if parameterisation == "tuple" else 2]:
+        with pytest.raises(ValueError, match="read-only"):
+            table[...] = -1.0
 
 
 @pytest.mark.parametrize("what", ["fleet", "k", "game", "settings"])

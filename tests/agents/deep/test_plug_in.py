@@ -58,6 +58,22 @@ def test_a_function_of_the_observation_becomes_the_dispatchers_table() -> None:
     assert (table == enumerate_histograms(3, 2).argmax(axis=1)).all()
 
 
+@pytest.mark.parametrize("player", ["global", "local"])
+def test_views_see_through_the_environments_sampler(player: str) -> None:
+    asked: list[int] = []
+
+    def first(_rng: Any, _local_states: Any, _global_state: Any, k: int) -> Any:
+        asked.append(k)
+        return np.arange(k)
+
+    def train(env: Any) -> Any:
+        env.step(0)
+        return lambda _seen: 0
+
+    env_learner(train)(problem(player, sampler=first))
+    assert set(asked) == {3}
+
+
 def test_a_function_of_the_observation_becomes_the_fleets_table() -> None:
     """A tagged robot sees [own state, s_g] in one-hot codes; the whole fleet sees s_g and names an action per state."""
     tagged = env_learner(lambda _env: lambda seen: int(seen[:2].argmax() != seen[2:].argmax()))
