@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray, freeze, restore_frozen
+from kofn.envs.arrays import FloatArray, IntArray, freeze_copies, restore_frozen
 from kofn.envs.federated_data import FederatedData, Members, draw_members, members
 from kofn.envs.softmax_regression import Batch, average, losses_and_gradients, proximal_sgd
 
@@ -59,8 +59,7 @@ class AnchoredTask:
 
     def __post_init__(self) -> None:
         """Freeze."""
-        for name in ("checkpoints", "evaluation", "gradient_edges", "distance_edges"):
-            freeze(getattr(self, name))
+        freeze_copies(self, "checkpoints", "evaluation", "gradient_edges", "distance_edges")
 
     @property
     def n_domains(self) -> int:

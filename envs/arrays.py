@@ -54,7 +54,8 @@ def float_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None] | 
     """
     given = as_array(name, values)
     try:
-        if given.dtype.kind not in "biufO":  # numpy would parse strings and drop imaginary parts
+        # numpy would parse strings and drop imaginary parts.
+        if given.dtype.kind not in "biufO" or (given.dtype.kind == "O" and any(map(_is_text, given.flat))):
             raise TypeError
         array = np.array(given, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError):
@@ -72,6 +73,10 @@ def float_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None] | 
         index = first_index(bad)
         raise ValueError(f"{name} must be finite; entry {list(index)} is {array[index]}")
     return array
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | bytes)
 
 
 def probability_array(name: str, values: npt.ArrayLike, shape: Sequence[int | None]) -> FloatArray:
@@ -103,6 +108,14 @@ def probability_array(name: str, values: npt.ArrayLike, shape: Sequence[int | No
 def freeze(array: npt.NDArray[Any]) -> None:
     """Make an array read-only."""
     array.setflags(write=False)
+
+
+def freeze_copies(instance: object, *names: str) -> None:
+    """Put read-only copies into fields of a frozen dataclass: arrays of the caller stay what they are."""
+    for name in names:
+        array = np.array(getattr(instance, name))
+        freeze(array)
+        object.__setattr__(instance, name, array)
 
 
 def restore_frozen(instance: object, state: dict[str, Any]) -> None:
@@ -231,6 +244,20 @@ def nonnegative(name: str, value: Any) -> float:
     """
     zero = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool) and value == 0
     return 0.0 if zero else positive(name, value)
+
+
+def probability(name: str, value: Any) -> float:
+    """`value` as a float after checking that it is a number in [0, 1].
+
+    Raises:
+        TypeError: not a real number (booleans are refused).
+        ValueError: outside [0, 1].
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
+        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1; got {value}")
+    return float(value)
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:

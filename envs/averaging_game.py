@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over, positive
+from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over, positive, probability
 from kofn.envs.averaging_round import Shards, accuracy_on, averaging_round, loss_on, shard_losses
 from kofn.envs.federated_data import FederatedData, deal
 from kofn.envs.finite import FinitePopulation
 from kofn.envs.model import Labels, checked_discount
 from kofn.envs.observations import OBS_MODES, ObsMode
 from kofn.envs.simulator import Payment
+from kofn.envs.start_law import DirichletStart
 from kofn.envs.streams import Streams
 
 SHARD_SIZE = 20
@@ -56,9 +57,12 @@ class AveragingGame:
 
     def __post_init__(self) -> None:
         """Validate."""
+        if not isinstance(self.data, FederatedData):
+            raise TypeError(f"data must be FederatedData, as load_data('digits') gives; got {self.data!r}")
         object.__setattr__(self, "alpha", positive("alpha", self.alpha))
+        DirichletStart.symmetric(self.alpha, self.data.n_classes)  # refuses what overflows
         object.__setattr__(self, "n_participants", integer("n_participants", self.n_participants, 1))
-        object.__setattr__(self, "drift", _probability("drift", self.drift))
+        object.__setattr__(self, "drift", probability("drift", self.drift))
         object.__setattr__(self, "discount", checked_discount(self.discount))
 
     @property
@@ -195,15 +199,6 @@ class AveragingSimulator:
 def loss_bins(losses: FloatArray, n_classes: int) -> IntArray:
     """Bins of losses, int64 of their shape. A loss on an edge, up to rounding, belongs below: guessing is 3."""
     return np.asarray(np.searchsorted(BIN_EDGES * np.log(n_classes) * (1 + 1e-9), losses))
-
-
-def _probability(name: str, value: Any) -> float:
-    """`value` as a float after checking that it is a number in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
-        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1; got {value}")
-    return float(value)
 
 
 def _mean(values: npt.NDArray[Any]) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray, freeze, restore_frozen
+from kofn.envs.arrays import FloatArray, IntArray, freeze_copies, restore_frozen
 from kofn.envs.softmax_regression import Batch, accuracies, average, losses, proximal_sgd
 
 BATCH_SIZE = 10
@@ -35,8 +35,7 @@ class Shards:
 
     def __post_init__(self) -> None:
         """Freeze."""
-        freeze(self.features)
-        freeze(self.labels)
+        freeze_copies(self, "features", "labels")
 
 
 def averaging_round(

@@ -70,7 +70,7 @@ import numpy as np
 from pettingzoo import AECEnv
 
 from kofn.envs.aec import to_aec
-from kofn.envs.arrays import BoolArray, FloatArray, IntArray, integer
+from kofn.envs.arrays import BoolArray, FloatArray, IntArray, integer, probability
 from kofn.envs.game import Labels, TabularGame
 from kofn.envs.observations import Observation
 from kofn.envs.parallel import PopulationEnv
@@ -101,7 +101,7 @@ def game(size: int = 5, box: int = 3, pull: float = 0.0, discount: float = 0.95)
     """
     size = integer("size", size, 2)
     box = integer("box", box, 1, size - 1)
-    pull = _probability("pull", pull)
+    pull = probability("pull", pull)
     cells, places = _square(size), _square(size - box + 1)
     inside = _inside(cells, places, box)
     return TabularGame(
@@ -132,14 +132,6 @@ def parallel_env(
 def env(**options: Any) -> AECEnv[str, Observation, int | None]:
     """The same as an AEC environment; `options` are those of `parallel_env`."""
     return to_aec(parallel_env(**options))
-
-
-def _probability(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
-        raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__})")
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1; got {value}")
-    return float(value)
 
 
 def _square(side: int) -> IntArray:

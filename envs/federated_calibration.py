@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.anchored_clients import N_BINS, advance, measure, observe, start
-from kofn.envs.arrays import FloatArray, IntArray, freeze, integer, restore_frozen
+from kofn.envs.arrays import FloatArray, IntArray, freeze_copies, integer, restore_frozen
 from kofn.envs.federated_anchored import AnchoredGame
 from kofn.envs.game import TabularGame
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
@@ -47,8 +47,7 @@ class Record:
 
     def __post_init__(self) -> None:
         """Freeze."""
-        for array in vars(self).values():
-            freeze(array)
+        freeze_copies(self, *vars(self))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

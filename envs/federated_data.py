@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from kofn.envs.arrays import FloatArray, IntArray, freeze, integer, one_of, positive, restore_frozen
+from kofn.envs.arrays import FloatArray, IntArray, freeze_copies, integer, one_of, positive, restore_frozen
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.start_law import DirichletStart
 
 DATASETS = ("digits", "breast_cancer")
 
@@ -56,8 +57,7 @@ class FederatedData:
 
     def __post_init__(self) -> None:
         """Freeze."""
-        for name in ("features", "labels", "domains", "train", "validation", "test"):
-            freeze(getattr(self, name))
+        freeze_copies(self, "features", "labels", "domains", "train", "validation", "test")
 
     @property
     def n_features(self) -> int:
@@ -111,8 +111,7 @@ def deal(
     """
     n_clients = integer("n_clients", n_clients, 1)
     n_samples = integer("n_samples", n_samples, 1)
-    alpha = positive("alpha", alpha)
-    laws = rng.dirichlet(np.full(data.n_classes, alpha), size=n_clients)
+    laws = DirichletStart.symmetric(positive("alpha", alpha), data.n_classes).draw(rng, n_clients)
     classes = sample_rows(rng.random((n_clients, n_samples)), cumulative_thresholds(laws)[:, None, :])
     return draw_members(rng, members(data.labels, data.train, data.n_classes), classes)
 

@@ -151,7 +151,8 @@ class NativeReward(BaseParallelWrapper[str, Observation, int]):
         self, actions: Mapping[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, Info]]:
         """As `PopulationEnv.step`; the loads logged are those that were paid for."""
-        paid_for = native_reward(self._population.simulator.local_states[0], self._target)
+        playing = bool(self._population.agents)  # otherwise the step is refused
+        paid_for = native_reward(self._population.simulator.local_states[0], self._target) if playing else 0.0
         result = self._population.step(actions)
         result[-1][GLOBAL_AGENT]["native_reward"] = paid_for
         return result

@@ -8,14 +8,16 @@ ordered lexicographically, ascending: `enumerate_histograms(k, S)[0] == (0, .., 
 so that ranking needs no table of histograms.
 """
 
+import reprlib
 from collections.abc import Callable
 from functools import lru_cache, partial
 from math import comb
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import IntArray, first_index, integer, magnitude
+from kofn.envs.arrays import MAX_INTEGER, IntArray, as_array, first_index, integer, magnitude
 
 _COUNTABLE = 10_000
 """Factors of a binomial coefficient that are still multiplied within milliseconds."""
@@ -87,14 +89,14 @@ def rank_histograms(histograms: npt.ArrayLike) -> IntArray:
     Raises:
         ValueError: a negative count, or a rank beyond int64.
     """
-    counts = np.asarray(histograms)
-    if counts.ndim == 0 or not np.issubdtype(counts.dtype, np.integer):
-        raise TypeError(f"histograms must be integer counts [..., n_states]; got {counts.dtype} {list(counts.shape)}")
-    if counts.size and counts.min() < 0:
-        index = first_index(counts < 0)
-        raise ValueError(f"histograms must be nonnegative; entry {list(index)} is {counts[index]}")
-    counts = counts.astype(np.int64, copy=False)
+    given = np.asarray(histograms)
+    if given.ndim == 0 or not np.issubdtype(given.dtype, np.integer):
+        raise TypeError(f"histograms must be integer counts [..., n_states]; got {given.dtype} {list(given.shape)}")
+    counts = given.astype(np.int64, copy=False)
     n_states = counts.shape[-1]
+    # Read without signs, negative counts are the largest: one pass finds them and sums that could overflow.
+    if counts.size and int(counts.view(np.uint64).max()) * n_states > MAX_INTEGER:
+        _check_counts(given)
     remaining = counts.sum(axis=-1)
     most = int(remaining.max(initial=0))
     _check_rankable(most, n_states)
@@ -113,6 +115,19 @@ def rank_terms(k: int, n_states: int) -> IntArray:
     """C(r + S-1-x, S-x), int64 [x, r] for r <= k, S states; row 0 is zero. Ranks by tails are made of them."""
     terms = [[comb(r + n_states - 1 - x, n_states - x) for r in range(k + 1)] for x in range(1, n_states)]
     return np.array([[0] * (k + 1), *terms], dtype=np.int64)
+
+
+def _check_counts(counts: npt.NDArray[Any]) -> None:
+    """Raise ValueError for negative counts, or totals beyond 64-bit integers."""
+    negative = counts < 0
+    if negative.any():
+        index = first_index(negative)
+        raise ValueError(f"histograms must be nonnegative; entry {list(index)} is {counts[index]}")
+    totals = np.atleast_1d(counts.astype(object).sum(axis=-1))
+    too_large = (totals > MAX_INTEGER).astype(bool)
+    if too_large.any():
+        index = first_index(too_large)
+        raise ValueError(f"histograms must have totals below 2^63 to be ranked; row {list(index)} has {totals[index]}")
 
 
 def _chooser(most: int, m: int) -> Callable[[IntArray], IntArray]:
@@ -139,15 +154,11 @@ def unrank_histograms(ranks: npt.ArrayLike, k: int, n_states: int) -> IntArray:
     """Histograms of k agents with the given ranks [...], int64 [..., n_states]; inverse of `rank_histograms`.
 
     Raises:
+        TypeError: ranks that are no integers.
         ValueError: a rank outside [0, n_histograms(k, n_states)).
     """
-    remaining_rank = np.array(ranks, dtype=np.int64)
     total = n_histograms(k, n_states)
-    outside = np.atleast_1d((remaining_rank < 0) | (remaining_rank >= total))
-    if outside.any():
-        index = first_index(outside)
-        value = np.atleast_1d(remaining_rank)[index]
-        raise ValueError(f"ranks must lie in [0, {total}); entry {list(index)} is {value}")
+    remaining_rank = _checked_ranks(as_array("ranks", ranks), total)
     _check_rankable(k, n_states)
     counts = np.empty((*remaining_rank.shape, n_states), dtype=np.int64)
     remaining = np.full(remaining_rank.shape, k, dtype=np.int64)
@@ -160,6 +171,19 @@ def unrank_histograms(ranks: npt.ArrayLike, k: int, n_states: int) -> IntArray:
         remaining = after
     counts[..., n_states - 1] = remaining
     return counts
+
+
+def _checked_ranks(ranks: npt.NDArray[Any], total: int) -> IntArray:
+    """Ranks as a new int64 array, after checking that they are integers in [0, total)."""
+    unfit = ranks.dtype.kind not in "iuO" or not all(isinstance(x, int) for x in ranks.flat if ranks.dtype.kind == "O")
+    if unfit and ranks.size:  # lists of nothing are floats to numpy
+        raise TypeError(f"ranks must be integers; got {ranks.dtype}: {reprlib.repr(ranks.tolist())}")
+    outside = np.atleast_1d(((ranks < 0) | (ranks >= total)).astype(bool))
+    if outside.any():
+        index = first_index(outside)
+        value = int(np.atleast_1d(ranks)[index])
+        raise ValueError(f"ranks must lie in [0, {total}); entry {list(index)} is {magnitude(value)}")
+    return np.array(ranks, dtype=np.int64)
 
 
 @lru_cache(maxsize=256)

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray
+from kofn.envs.arrays import FloatArray, IntArray, first_index
 
 Batch = tuple[FloatArray, IntArray]
 """Samples: features and labels."""
@@ -77,9 +77,15 @@ def proximal_sgd(
         step_size: eta, one number or one per client.
         anchor: theta, one model or one per client; needed where the proximal weight is not 0.
         proximal_weight: mu, one number or one per client.
+
+    Raises:
+        ValueError: a proximal weight without an anchor.
     """
     models = models.copy()
     eta, mu = (np.broadcast_to(np.asarray(x, dtype=np.float64), len(models)) for x in (step_size, proximal_weight))
+    if anchor is None and mu.any():
+        index = first_index(mu != 0)
+        raise ValueError(f"proximal_weight must be 0 without an anchor; entry {list(index)} is {mu[index]}")
     anchors = np.broadcast_to(anchor, models.shape) if anchor is not None else None
     for step in range(int(n_steps.max(initial=0))):
         active = np.flatnonzero(n_steps > step)

@@ -58,7 +58,7 @@ class DirichletStart:
     """In every episode p ~ Dirichlet(`concentration` [s_l]); local agents then start independently from p.
 
     Raises:
-        TypeError, ValueError: `concentration` is not a vector of positive numbers.
+        TypeError, ValueError: `concentration` is not a vector of positive numbers with a finite sum.
     """
 
     concentration: FloatArray
@@ -72,6 +72,13 @@ class DirichletStart:
             index = first_index(concentration <= 0)
             raise ValueError(
                 f"DirichletStart.concentration must be positive; entry {list(index)} is {concentration[index]}"
+            )
+        with np.errstate(over="ignore"):
+            overflows = np.isinf(concentration.cumsum())
+        if overflows.any():  # draws would be no distributions
+            raise ValueError(
+                "DirichletStart.concentration must have a finite sum; "
+                f"it overflows at entry {list(first_index(overflows))}, {concentration[overflows][0]}"
             )
         freeze(concentration)
         object.__setattr__(self, "concentration", concentration)

@@ -43,14 +43,21 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
     if isinstance(seed, np.random.SeedSequence):
         return seed
     rule = f"seed must be a nonnegative integer, a sequence of them, or None; got {seed!r}"
-    # numpy would take truth values and drop empty axes.
+    # numpy would take truth values, digits and sequences of sequences, and drop empty axes.
     given: Any = seed
-    if isinstance(given, bool) or (isinstance(given, np.ndarray) and (given.ndim != 1 or given.dtype.kind not in "iu")):
+    several = isinstance(given, Sequence | np.ndarray) and not isinstance(given, str | bytes)
+    if isinstance(given, np.ndarray) and (given.ndim != 1 or given.dtype.kind not in "iu"):
+        raise TypeError(rule)
+    if given is not None and not all(map(_is_integer, given if several else [given])):
         raise TypeError(rule)
     try:
         return np.random.SeedSequence(seed)
     except (TypeError, ValueError) as error:
         raise type(error)(rule) from None
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def child(root: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:

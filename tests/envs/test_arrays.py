@@ -1,6 +1,8 @@
 """Every rejected array names the rule, the first offending index and the value found there."""
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from kofn.envs.arrays import (
     integer,
     one_of,
     positive,
+    probability,
     probability_array,
 )
 
@@ -59,11 +62,19 @@ def test_float_array_refuses_shapes_and_non_finite_entries(
         ({"a": 1}, "got dict (dtype object): {'a': 1}"),
         ([1, "a", None], "got list (dtype object): [1, 'a', None]"),
         (10**400, "got int (dtype object): 1000"),
+        (np.array(["0.5", "0.5"], dtype=object), "got ndarray (dtype object): array(['0.5'"),
+        (np.array([0.5, b"1"], dtype=object), "got ndarray (dtype object): array([0.5, b"),
+        ([Fraction(1, 2), "0.5"], "got list (dtype object): [Fraction(1, 2), '0.5']"),
     ],
 )
 def test_float_array_refuses_what_is_no_real_number(values: Any, message: str) -> None:
     with pytest.raises(TypeError, match="^x must be an array of real numbers; " + re.escape(message)):
         float_array("x", values, (None,))
+
+
+def test_exact_numbers_of_python_are_real_numbers() -> None:
+    array = float_array("x", [Fraction(1, 4), Decimal("0.5"), 10**30, True], (4,))
+    np.testing.assert_array_equal(array, [0.25, 0.5, 1e30, 1.0])
 
 
 @pytest.mark.parametrize("off", [1.1e-8, -1.1e-8])
@@ -176,3 +187,24 @@ def test_integers_beyond_64_bits_are_refused() -> None:
     assert positive("x", 10**30) == 1e30
     with pytest.raises(ValueError, match=r"^x must be positive and finite; got about 10\^400$"):
         positive("x", 10**400)
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.25, np.float32(0.5)])
+def test_probabilities_become_floats(value: Any) -> None:
+    assert type(probability("p", value)) is float
+    assert probability("p", value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (-0.1, ValueError, "p must lie between 0 and 1; got -0.1"),
+        (2, ValueError, "p must lie between 0 and 1; got 2"),
+        (np.nan, ValueError, "p must lie between 0 and 1; got nan"),
+        (True, TypeError, "p must be a number; got True (bool)"),
+        ("0.5", TypeError, "p must be a number; got '0.5' (str)"),
+    ],
+)
+def test_other_probabilities_are_refused(value: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        probability("p", value)

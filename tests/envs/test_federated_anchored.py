@@ -1,6 +1,7 @@
 """Clients with real gradients: dynamics written out client by client, checkpoints, rewards, and what looking pays."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_evaluation_samples_are_held_out_and_of_their_domain(digits: AnchoredGam
     for domain in range(4):
         assert np.isin(task.pools.of(domain), task.data.train).all()
         assert (task.data.domains[task.pools.of(domain)] == domain).all()
+
+
+def test_edges_of_the_caller_stay_as_they_are(cancer: AnchoredGame) -> None:
+    edges = np.array([1.0, 2.0])
+    task = replace(cancer.task, gradient_edges=edges)
+    edges[0] = 3.0
+    assert task.gradient_edges.tolist() == [1.0, 2.0]
+    assert not task.gradient_edges.flags.writeable
 
 
 def test_checkpoints_are_federated_averages_step_by_step(cancer: AnchoredGame) -> None:

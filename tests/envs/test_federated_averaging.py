@@ -46,6 +46,15 @@ def test_a_round_averages_those_who_worked(shards: Shards) -> None:
     np.testing.assert_allclose(found, (models[4] + models[2]) / 2, rtol=1e-12, atol=1e-14)
 
 
+def test_shards_are_copies() -> None:
+    features, labels = np.ones((1, 2, 3)), np.zeros((1, 2), dtype=np.int64)
+    made = Shards(features, labels)
+    features[:], labels[:] = 7, 7
+    assert (made.features.max(), made.labels.max()) == (1, 0)
+    assert not made.features.flags.writeable
+    assert not made.labels.flags.writeable
+
+
 def test_nobody_working_changes_nothing(shards: Shards) -> None:
     theta = np.ones((3, 3))
     idle = averaging_round(

@@ -157,6 +157,14 @@ def test_tables_known_exactly_are_found(cancer: AnchoredGame) -> None:
     np.testing.assert_array_equal(found.game.global_transition, rows.global_transition)
 
 
+def test_a_record_is_a_copy(pilot: Record) -> None:
+    rewards = pilot.rewards.copy()
+    made = replace(pilot, rewards=rewards)
+    rewards[:] = 7
+    np.testing.assert_array_equal(made.rewards, pilot.rewards)
+    assert not any(array.flags.writeable for array in vars(made).values())
+
+
 @pytest.mark.parametrize("size", ["n_clients", "n_rounds", "n_episodes"])
 def test_empty_records_are_refused(cancer: AnchoredGame, size: str) -> None:
     with pytest.raises(ValueError, match=f"{size} must be at least 1; got 0"):

@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,13 @@ def test_arrays_are_read_only(digits: FederatedData) -> None:
         assert not getattr(digits, name).flags.writeable
 
 
+def test_arrays_of_the_caller_stay_as_they_are(digits: FederatedData) -> None:
+    labels = digits.labels.copy()
+    made = replace(digits, labels=labels)
+    labels[0] = 5
+    np.testing.assert_array_equal(made.labels, digits.labels)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -153,6 +161,11 @@ def test_bad_data_are_refused(arguments: dict[str, Any], error: type[Exception],
         ({"alpha": 0}, ValueError, "alpha must be positive and finite; got 0"),
         ({"alpha": -0.3}, ValueError, "alpha must be positive and finite; got -0.3"),
         ({"alpha": "low"}, TypeError, "alpha must be a number; got 'low' (str)"),
+        (
+            {"alpha": 1e308},
+            ValueError,
+            "DirichletStart.concentration must have a finite sum; it overflows at entry [1], 1e+308",
+        ),
     ],
 )
 def test_bad_deals_are_refused(

@@ -137,6 +137,17 @@ def test_logging_changes_nothing_else() -> None:
         assert our_infos == their_infos
 
 
+def test_steps_outside_an_episode_are_refused() -> None:
+    made = parallel_env(n_agents=2, max_cycles=1)
+    actions = dict.fromkeys(made.possible_agents, 0)
+    with pytest.raises(RuntimeError, match=r"call reset\(\) before step\(\)"):
+        made.step(actions)
+    made.reset(seed=0)
+    made.step(actions)
+    with pytest.raises(RuntimeError, match=r"the episode is over: call reset\(\)"):
+        made.step(actions)
+
+
 def test_sizes_reach_the_environment() -> None:
     population: Any = parallel_env(n_levels=4, target=3, discount=0.5, n_agents=3, max_cycles=2).unwrapped
     assert (population.game.n_local_states, population.game.discount) == (4, 0.5)

@@ -124,6 +124,17 @@ def test_ranks_of_any_shape() -> None:
         (lambda: unrank_histograms([0, 15], 4, 3), ValueError, "ranks must lie in [0, 15); entry [1] is 15"),
         (lambda: unrank_histograms([[0, 1], [-1, 0]], 4, 3), ValueError, "must lie in [0, 15); entry [1, 0] is -1"),
         (lambda: unrank_histograms(15, 4, 3), ValueError, "ranks must lie in [0, 15); entry [0] is 15"),
+        (lambda: unrank_histograms([1.7, True], 3, 2), TypeError, "ranks must be integers; got float64: [1.7, 1.0]"),
+        (lambda: unrank_histograms([True], 3, 2), TypeError, "ranks must be integers; got bool: [True]"),
+        (lambda: unrank_histograms(["1"], 3, 2), TypeError, "ranks must be integers; got <U1: ['1']"),
+        (lambda: unrank_histograms([None, 10**30], 3, 2), TypeError, "ranks must be integers; got object: [None, 10"),
+        (lambda: unrank_histograms([0, 10**30], 3, 2), ValueError, f"[0, 4); entry [1] is {10**30}"),
+        (lambda: unrank_histograms([2**63], 3, 2), ValueError, f"ranks must lie in [0, 4); entry [0] is {2**63}"),
+        (lambda: rank_histograms([[1, 1], [2**62, 2**62]]), ValueError, f"to be ranked; row [1] has {2**63}"),
+        (lambda: rank_histograms([[2**62] * 4] * 2), ValueError, f"below 2^63 to be ranked; row [0] has {2**64}"),
+        (lambda: rank_histograms([2**62, 2**62]), ValueError, f"below 2^63 to be ranked; row [0] has {2**63}"),
+        (lambda: rank_histograms(np.array([2**63, 0], dtype=np.uint64)), ValueError, f"row [0] has {2**63}"),
+        (lambda: rank_histograms([2**62, 0]), ValueError, f"histograms of {2**62} agents over 2 states are too many"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
@@ -148,3 +159,8 @@ def test_ranks_are_those_of_vectors_ranked_alone(k: int) -> None:
     histograms = unrank_histograms(ranks, k, 4)
     np.testing.assert_array_equal(rank_histograms(histograms), ranks)
     assert [int(rank_histograms(histogram)) for histogram in histograms] == ranks.tolist()
+
+
+def test_the_largest_total_is_ranked_where_there_is_one_state() -> None:
+    assert rank_histograms(np.array([[INT64_MAX], [3]])).tolist() == [0, 0]
+    assert unrank_histograms([], 3, 2).shape == (0, 2)

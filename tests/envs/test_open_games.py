@@ -1,6 +1,7 @@
 """Simulators of games that bring their own: steps that are refused, and what is paid stays what was paid."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -176,3 +177,16 @@ def test_a_sample_of_nobody_is_paid_the_global_reward_alone(kind: str) -> None:
     simulator = started(kind)
     payment = step(simulator)
     assert simulator.sampled_reward(np.array([], dtype=np.int64)).tolist() == payment.global_reward.tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"data": "digits"}, TypeError, r"data must be FederatedData, as load_data\('digits'\) gives; got 'digits'"),
+        ({"alpha": 1e308}, ValueError, r"must have a finite sum; it overflows at entry \[1\], 1e\+308"),
+        ({"drift": 1.5}, ValueError, "drift must lie between 0 and 1; got 1.5"),
+    ],
+)
+def test_other_games_of_averaging_are_refused(options: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        replace(averaging(), **options)

@@ -116,6 +116,13 @@ def test_no_anchor_is_plain_descent(problem: tuple[Array, Array, Array]) -> None
     np.testing.assert_allclose(plain, one_by_one(problem, steps, *zeros), rtol=1e-12, atol=1e-13)
 
 
+def test_a_proximal_weight_needs_an_anchor(problem: tuple[Array, Array, Array]) -> None:
+    models, features, labels = problem
+    weights = np.array([0.0, 0.0, 0.5, 0.0, 1.0])
+    with pytest.raises(ValueError, match=r"^proximal_weight must be 0 without an anchor; entry \[2\] is 0\.5$"):
+        proximal_sgd(models, fixed_batch(features, labels), np.ones(5, int), step_size=0.2, proximal_weight=weights)
+
+
 def test_the_proximal_term_pulls_to_the_anchor() -> None:
     """Without a gradient (all classes equally wrong) w - theta shrinks by 1 - eta mu per step."""
     features, labels = np.array([[[1.0], [-1.0]]]), np.array([[0, 0]])

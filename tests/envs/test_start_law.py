@@ -167,6 +167,11 @@ def test_unknown_kinds_are_refused() -> None:
         (lambda: DirichletStart([1.0, 0.0]), ValueError, "concentration must be positive; entry [1] is 0.0"),
         (lambda: DirichletStart([-1.0]), ValueError, "concentration must be positive; entry [0] is -1.0"),
         (lambda: DirichletStart([np.nan]), ValueError, "concentration must be finite; entry [0] is nan"),
+        (
+            lambda: DirichletStart([1e308] * 3),
+            ValueError,
+            "concentration must have a finite sum; it overflows at entry [1], 1e+308",
+        ),
         (lambda: DirichletStart(1.0), ValueError, "concentration must have 1 axes [any]; got shape []"),
         (lambda: DirichletStart(None), ValueError, "concentration must have 1 axes [any]; got shape []"),
         (lambda: DirichletStart.symmetric(0.3, 0), ValueError, "n_states must be at least 1; got 0"),
@@ -178,3 +183,8 @@ def test_unknown_kinds_are_refused() -> None:
 def test_bad_parameters_are_refused(make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         make()
+
+
+def test_the_largest_concentrations_draw_distributions() -> None:
+    draws = DirichletStart([5e307] * 3).draw(np.random.default_rng(0), 100)
+    np.testing.assert_allclose(draws, 1 / 3, rtol=1e-12)

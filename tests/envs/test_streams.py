@@ -21,7 +21,7 @@ def test_every_stream_is_listed() -> None:
     assert tuple(field.name for field in fields(Streams)) == NAMES
 
 
-@pytest.mark.parametrize("seed", [0, 10**30, [1, 2], (3,), np.int64(4), np.array([5, 6])])
+@pytest.mark.parametrize("seed", [0, 10**30, [1, 2], (3,), np.int64(4), np.array([5, 6]), [np.uint8(7)], range(3)])
 def test_the_same_seed_gives_the_same_streams(seed: Any) -> None:
     assert draws(Streams.from_seed(seed)) == draws(Streams.from_seed(seed))
 
@@ -60,7 +60,12 @@ def test_no_seed_takes_fresh_entropy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "error"), [(-1, ValueError), ([1, -2], ValueError), (1.5, TypeError), ("abc", TypeError), ({}, TypeError)]
+    ("seed", "error"),
+    [
+        *((seed, ValueError) for seed in (-1, [1, -2])),
+        *((seed, TypeError) for seed in (1.5, "abc", b"12", {}, True, [True, False], [[1, 2], [3]], ["1"], [1, None])),
+        *((np.array(seed), TypeError) for seed in (4, [[1]], [1.0], [True])),
+    ],
 )
 def test_other_seeds_are_refused(seed: Any, error: type[Exception]) -> None:
     message = f"seed must be a nonnegative integer, a sequence of them, or None; got {seed!r}"
