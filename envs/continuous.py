@@ -274,11 +274,17 @@ def _read_only(array: Numbers) -> Numbers:
 
 
 def _ascending(name: str, values: Any, size: int | None, *, strictly: bool) -> tuple[float, ...]:
-    """The values as a tuple, after checking that they are `size` (None: at least two) ascending numbers."""
+    """The values as a tuple, after checking that they are `size` (None: at least two) ascending float32 numbers."""
     array = float_array(name, values, (size,))
     if len(array) < 2:
         raise ValueError(f"{name} must hold at least two numbers; got {array.tolist()}")
-    down = np.diff(array) <= 0 if strictly else np.diff(array) < 0
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)  # what states and rewards are kept in
+    if not np.isfinite(single).all():
+        index = first_index(~np.isfinite(single))
+        raise ValueError(f"{name} must be finite in single precision; entry {list(index)} is {array[index]}")
+    down = (single[1:] <= single[:-1]) if strictly else (array[1:] < array[:-1])
     if down.any():
-        raise ValueError(f"{name} must ascend; entry {first_index(down)[0] + 1} of {array.tolist()} does not")
+        rule = "ascend in single precision" if strictly else "ascend"
+        raise ValueError(f"{name} must {rule}; entry {first_index(down)[0] + 1} of {array.tolist()} does not")
     return tuple(array.tolist())

@@ -28,7 +28,7 @@ from kofn.envs.picture_canvas import (
     make_layers,
     number,
 )
-from kofn.envs.picture_layout import level, levels
+from kofn.envs.picture_layout import level, levels, scale
 from kofn.envs.render import Image, Scene
 
 LEFT, BASE, TOP = 40.0, 130.0, HEIGHT - 130.0
@@ -50,10 +50,9 @@ class _Scale:
     @classmethod
     def of(cls, scene: Scene) -> "_Scale":
         """The scale of a game, the same for all its scenes."""
-        own = levels(scene.labels.local_states)
+        own, numbers = levels(scene.labels.local_states), scale(scene.labels)
         assert own is not None  # the layout was found to be columns
-        others = [found for name in scene.labels.global_states if (found := level(name)) is not None]
-        numbers = np.arange(min(own[0], *others, own[-1]), max(own[-1], *others, own[0]) + 1)
+        assert numbers is not None
         width = min(WIDEST, (WIDTH - 2 * LEFT) / len(numbers))
         return cls(numbers=numbers, levels=own, width=width, left=(WIDTH - width * len(numbers)) / 2)
 

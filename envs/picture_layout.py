@@ -7,6 +7,8 @@
 | `near, tall`, `near, short`, `far, tall` .. | in a table, row by row | of its row, `near, calm`, or of the same name |
 | otherwise | on a ring, in order | of the same name, for each type of agents: `zone 1` marks `fast/zone 1` |
 
+Numbers that ask for over `MOST_PLACES` cells or columns, or have over 15 digits, are names like others.
+
 >>> from kofn.envs.model import Labels
 >>> labels = Labels(title="", global_states=("quota 0", "quota 1"), local_states=("0", "1"), global_actions=(),
 ...                 local_actions=())
@@ -31,26 +33,33 @@ TYPE_MARK = "/"
 NAME_MARK = ", "
 """Between the parts of a name, of which the first is a row of a table."""
 
-_CELL = r"\((\d+), (\d+)\)"
+MOST_PLACES = 10_000
+"""Cells of a grid, or numbers on a scale, that names may ask for; local states themselves may be more."""
+
+_DIGITS = r"\d{1,15}"  # more make no number: sums of them would leave 64 bits
+_CELL = rf"\(({_DIGITS}), ({_DIGITS})\)"
 _BOX = re.compile(f"{_CELL}(?: to {_CELL})?")
-_NUMBER = re.compile(r"(?:.*\s)?(-?\d+)")
+_LEVEL = re.compile(f"-?{_DIGITS}")
+_NUMBER = re.compile(rf"(?:.*\s)?({_LEVEL.pattern})")
 
 
 def layout(labels: Labels) -> Layout:
     """How local states are laid out."""
     if cells(labels) is not None:
         return "grid"
-    if levels(labels.local_states) is not None:
+    if scale(labels) is not None:
         return "columns"
     return "table" if rows_and_columns(labels.local_states) is not None else "ring"
 
 
 def cells(labels: Labels) -> IntArray | None:
-    """(row, column) of every local state, int64 [s_l, 2]; None unless each name is a cell, and no two are the same."""
+    """(row, column) of every local state, int64 [s_l, 2]; None unless names are cells, no two the same, none far."""
     matches = [re.fullmatch(_CELL, name) for name in labels.local_states]
     if any(match is None for match in matches) or len(set(labels.local_states)) < len(matches):
         return None
-    return np.array([[int(part) for part in match.groups()] for match in matches if match is not None])
+    places = np.array([[int(part) for part in match.groups()] for match in matches if match is not None])
+    n_rows, n_columns = (int(last) + 1 for last in places.max(axis=0))
+    return places if n_rows * n_columns <= max(MOST_PLACES, len(places)) else None
 
 
 def box(name: str) -> IntArray | None:
@@ -64,10 +73,20 @@ def box(name: str) -> IntArray | None:
 
 def levels(names: Sequence[str]) -> IntArray | None:
     """The numbers that names consist of, int64 [name]; None unless they are at least two, each one above the last."""
-    if len(names) < 2 or any(re.fullmatch(r"-?\d+", name) is None for name in names):
+    if len(names) < 2 or any(_LEVEL.fullmatch(name) is None for name in names):
         return None
     numbers = np.array([int(name) for name in names])
     return numbers if (np.diff(numbers) == 1).all() else None
+
+
+def scale(labels: Labels) -> IntArray | None:
+    """The numbers of all local and global states and those between, int64; None without a scale, or for a vast one."""
+    own = levels(labels.local_states)
+    if own is None:
+        return None
+    others = [found for name in labels.global_states if (found := level(name)) is not None]
+    first, last = min([int(own[0]), *others]), max([int(own[-1]), *others])
+    return np.arange(first, last + 1) if last - first < max(MOST_PLACES, len(own)) else None
 
 
 def level(name: str) -> int | None:

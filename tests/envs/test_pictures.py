@@ -10,7 +10,7 @@ import pytest
 
 from kofn.envs import Labels, constrained_exploration, formation, gaussian_squeeze
 from kofn.envs.picture_canvas import HEIGHT, WIDTH
-from kofn.envs.picture_layout import box, cells, layout, level, levels, marked_states, rows_and_columns
+from kofn.envs.picture_layout import MOST_PLACES, box, cells, layout, level, levels, marked_states, rows_and_columns
 from kofn.envs.render import Renderer, Scene
 
 YELLOW, ORANGE, BLUE = (0xF8, 0xF1, 0xA0), (0xE6, 0x9F, 0x00), (0x00, 0x72, 0xB2)
@@ -118,6 +118,35 @@ def test_parts_of_names() -> None:
 )
 def test_marked_states(labels: Labels, global_state: int, expected: list[int]) -> None:
     np.testing.assert_array_equal(marked_states(labels, global_state), expected)
+
+
+VAST = [
+    named(("0", "1"), ("job 100000000000", "job 1")),
+    named(("0", "1"), ("job -100000000000",)),
+    named(("0", "1"), (f"job {MOST_PLACES}",)),
+    named(("(0, 0)", "(1000000, 1000000)"), ("g",)),
+    named(("(0, 0)", f"(1, {MOST_PLACES})"), ("g",)),
+    named((str(10**16), str(10**16 + 1)), ("g",)),
+    named((f"({10**30}, 0)", "(0, 0)"), ("g",)),
+]
+
+
+@pytest.mark.parametrize("labels", VAST)
+def test_vast_numbers_are_names_like_others(labels: Labels) -> None:
+    assert layout(labels) == "ring"
+    scene = make_scene(labels, [1, 2])
+    assert image_of(scene).shape == (HEIGHT, WIDTH, 3)
+    lines = text_of(scene).splitlines()
+    assert [line[2:].split("  ")[0] for line in lines[3:5]] == list(labels.local_states)
+
+
+def test_the_largest_frames_are_drawn() -> None:
+    assert layout(named(("0", "1"), (f"job {MOST_PLACES - 1}",))) == "columns"
+    assert layout(named(("(0, 0)", f"(1, {MOST_PLACES // 2 - 1})"), ("g",))) == "grid"
+    # However many local states there are, they are where they are.
+    full = tuple(str(i) for i in range(MOST_PLACES + 1))
+    assert layout(named(full, ("g",))) == "columns"
+    assert layout(named(tuple(f"(0, {i})" for i in full), ("g",))) == "grid"
 
 
 def test_docstring_example() -> None:
