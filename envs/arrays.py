@@ -164,7 +164,7 @@ def choices(name: str, values: npt.ArrayLike, shape: tuple[int, ...], size: int)
     return array
 
 
-def mean_over(values: FloatArray, sampled: IntArray) -> FloatArray:
+def mean_over(values: npt.NDArray[np.floating[Any]], sampled: IntArray) -> FloatArray:
     """Means in double precision over the entries `sampled` [k] of the last axis; 0 of none."""
     return np.asarray(values[..., sampled].sum(axis=-1, dtype=np.float64) / max(len(sampled), 1))
 

@@ -22,8 +22,6 @@ The ratio is found where it is needed from error functions and saddle points (Lo
 where D(x, y) = x log(x/y) + y - x without cancellation, and e is the error of Stirling's formula. A logarithm of a
 factorial of 10^12 is never formed: its rounding error, 0.004, would be the acceptance probability's. Here that is below
 10^-9.
-
-Other files compile these functions into their own and keep the result on disk: after a change here, delete theirs.
 """
 
 import math

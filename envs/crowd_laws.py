@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kofn.envs.arrays import PROBABILITY_TOLERANCE, BoolArray, FloatArray, IntArray, first_index
+from kofn.envs.deferred import loops
 from kofn.envs.inversion import cumulative_thresholds, integer_thresholds
 
 MAX_TABLES = 2**14
@@ -17,25 +18,24 @@ Laws = tuple[FloatArray, npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 
 def laws_of(probabilities: FloatArray, *, with_blocks: bool = True) -> Laws:
     """Laws [row, outcome] for loops over crowds; tables of blocks pay where laws are followed again and again."""
-    from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
+    compiled = loops()
     n_rows, n_outcomes = probabilities.shape
+    laws = np.array(probabilities, dtype=np.float64, order="C")  # a copy: loops are compiled again for read-only arrays
     few = with_blocks and 16 * n_rows <= MAX_TABLES
-    blocks = loops.blocks_of(probabilities) if few else np.empty((n_rows, 0), dtype=np.uint64)
+    blocks = compiled.blocks_of(laws) if few else np.empty((n_rows, 0), dtype=np.uint64)
     conditional, table = np.empty((n_rows, n_outcomes)), np.empty((n_rows, n_outcomes - 1 + blocks.shape[1]), np.uint64)
-    loops.prepare_laws(np.ascontiguousarray(probabilities, dtype=np.float64), conditional, table)
+    compiled.prepare_laws(laws, conditional, table)
     table[:, n_outcomes - 1 :] = blocks
-    return conditional, table, loops.ways_of(n_outcomes if few else 1)
+    return conditional, table, compiled.ways_of(n_outcomes if few else 1)
 
 
 def guided_thresholds(probabilities: FloatArray) -> tuple[IntArray, npt.NDArray[np.uint8]]:
     """Integer thresholds and guides of laws [row, outcome], flat; for many laws a single byte that never decides."""
-    from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
+    compiled = loops()
     thresholds = integer_thresholds(cumulative_thresholds(probabilities))
     if len(thresholds) > MAX_TABLES:
-        return thresholds.ravel(), np.full(1, loops.UNSURE, dtype=np.uint8)
-    return thresholds.ravel(), loops.guides_of(thresholds).ravel()
+        return thresholds.ravel(), np.full(1, compiled.UNSURE, dtype=np.uint8)
+    return thresholds.ravel(), compiled.guides_of(thresholds).ravel()
 
 
 def policy_laws(table: FloatArray) -> Laws:

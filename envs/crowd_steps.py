@@ -7,7 +7,8 @@ import numpy as np
 
 from kofn.envs.arrays import INT64, FloatArray, IntArray, whole
 from kofn.envs.crowd_laws import Laws, laws_of, policy_laws, refuse_no_laws
-from kofn.envs.global_steps import GlobalSteps, loops
+from kofn.envs.deferred import loops
+from kofn.envs.global_steps import GlobalSteps
 
 STEP_WORK = 4
 """What it takes to draw who takes an action and where they go, beside one of the numbers `side_by_side` counts."""

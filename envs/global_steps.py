@@ -1,12 +1,11 @@
 """Steps of global agents of a game given as arrays: r_g(s_g, a_g), s_g' ~ P_g(. | s_g, a_g)."""
 
-from functools import cache
-from types import ModuleType
 from typing import NoReturn
 
 import numpy as np
 
 from kofn.envs.arrays import INT64, FloatArray, IntArray, whole
+from kofn.envs.deferred import loops
 from kofn.envs.inversion import cumulative_thresholds
 
 
@@ -51,11 +50,3 @@ class GlobalSteps:
             f"global states must lie in [0, {n_states}) and global actions in [0, {n_actions}); "
             f"population {population} is in state {s_g[population]} and its global agent acts {a_g[population]}"
         )
-
-
-@cache
-def loops() -> ModuleType:
-    """`kofn.envs.loops`, loaded when the first step is taken: it loads numba."""
-    from kofn.envs import loops as found  # noqa: PLC0415  # as said above
-
-    return found

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from kofn.envs.arrays import FloatArray, IntArray, first_index, integer, whole
+from kofn.envs.deferred import loops
 
 MAX_AGENTS = 10**12
 """Largest population the samplers accept."""
@@ -45,15 +46,13 @@ def sample_multinomial(rng: np.random.Generator, totals: IntArray, conditional: 
     Returns:
         Counts, int64 [..., n_outcomes], summing to `totals`.
     """
-    from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
     n_outcomes = conditional.shape[-1]
     shape = np.broadcast_shapes(totals.shape, conditional.shape[:-1])
     # Copies: compiled code is compiled again for arrays that are read-only, as these broadcasts are.
     rows = np.array(np.broadcast_to(conditional, (*shape, n_outcomes)), dtype=np.float64, order="C")
     counts = np.zeros(rows.shape, dtype=np.int64)
     cells = np.array(np.broadcast_to(totals, shape), dtype=np.int64, order="C").reshape(-1)
-    loops.spread_cells(loops.new_key(rng), cells, rows.reshape(-1, n_outcomes), counts.reshape(-1, n_outcomes))
+    loops().spread_cells(loops().new_key(rng), cells, rows.reshape(-1, n_outcomes), counts.reshape(-1, n_outcomes))
     return counts
 
 
@@ -85,10 +84,8 @@ def sample_without_replacement(rng: np.random.Generator, counts: IntArray, k: in
 
 def _draw_one_by_one(rng: np.random.Generator, counts: IntArray, k: int) -> IntArray:
     """Each agent in turn is uniform among those left: exact integer arithmetic."""
-    from kofn.envs import loops  # noqa: PLC0415  # loads numba
-
     sampled = np.zeros(counts.shape, dtype=np.int64)
-    loops.sample_crowds(loops.new_key(rng), counts, k, sampled)
+    loops().sample_crowds(loops().new_key(rng), counts, k, sampled)
     return sampled
 
 

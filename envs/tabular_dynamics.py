@@ -10,8 +10,9 @@ import numpy.typing as npt
 from kofn.envs.arrays import FloatArray, IntArray, whole
 from kofn.envs.crowd_laws import guided_thresholds
 from kofn.envs.crowd_steps import CrowdSteps
+from kofn.envs.deferred import loops
 from kofn.envs.dynamics import Draws, Outcome, Outcomes, means
-from kofn.envs.global_steps import GlobalSteps, loops
+from kofn.envs.global_steps import GlobalSteps
 from kofn.envs.reward_law import RewardLaw
 
 

@@ -8,8 +8,7 @@ Populations, or cells of a batch, have streams of their own, so that what one dr
 and the next call has a key that does not depend on how many numbers were drawn: two simulations with the same seed stay
 in step (common random numbers). All state is the numpy generators', which can be copied and pickled at any time.
 
-Loading this module loads numba, so it is imported by the functions that use it. Other files compile these functions
-into their own and keep the result on disk; the algorithms are published ones and do not change.
+Loading this module loads numba, so it is imported by the functions that use it.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ i = 1..255, and below f(R), R = x_1, a strip with the tail, which stands for a r
 random word 8 bits choose a layer and 54 a uniform U on [-1, 1): x = U x_i lies under the curve if |x| < x_{i+1}, in 99
 of 100 draws. Else a point at a uniform height decides, or Marsaglia's exact method draws from the tail.
 
-Loading this module loads numba. Other files compile these functions into their own and keep the result on disk.
+Loading this module loads numba.
 """
 
 import math
