@@ -5,7 +5,7 @@ Loading this module loads numba, which takes a while: it is imported when the fi
 """
 
 from kofn.envs.agent_kernel import UNSURE, guides_of, step_agents
-from kofn.envs.block_tables import block_sizes, blocks_of, ways_of
+from kofn.envs.block_tables import blocks_of, ways_of
 from kofn.envs.crowd_kernel import prepare_laws, sample_crowds, spread_cells, step_crowds, step_global
 from kofn.envs.side_by_side import WORTH_THREADS, parts, side_by_side
 from kofn.envs.xoshiro import new_key
@@ -13,7 +13,6 @@ from kofn.envs.xoshiro import new_key
 __all__ = [
     "UNSURE",
     "WORTH_THREADS",
-    "block_sizes",
     "blocks_of",
     "guides_of",
     "new_key",

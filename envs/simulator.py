@@ -28,15 +28,6 @@ from kofn.envs.population import MAX_AGENTS, conditional_probabilities, count_st
 from kofn.envs.recycling import Recycler
 from kofn.envs.streams import Streams
 
-__all__ = [
-    "IndividualSimulator",
-    "LocalTiming",
-    "LumpedSimulator",
-    "Payment",
-    "cumulative_thresholds",
-    "sample_rows",
-]
-
 LocalTiming = Literal["paper", "code"]
 
 

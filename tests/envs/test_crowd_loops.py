@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from kofn.envs import LumpedSimulator, Streams, TabularGame, loops
+from kofn.envs.block_tables import block_sizes
 from kofn.envs.histograms import enumerate_histograms
 from kofn.envs.population import conditional_probabilities, sample_multinomial, sample_without_replacement
 from kofn.envs.spreading import BLOCKWISE, EACH, FEW
@@ -68,7 +69,7 @@ def test_tables_of_blocks_hold_the_multinomial_law(n_outcomes: int) -> None:
     laws = np.random.default_rng(10).dirichlet(np.ones(n_outcomes), size=3)
     laws[1, 0], laws[2] = 0.0, np.eye(n_outcomes)[1]
     laws /= laws.sum(axis=1, keepdims=True)
-    log_size, width, at_once = loops.block_sizes(n_outcomes)
+    log_size, width, at_once = block_sizes(n_outcomes)
     size, header = 1 << log_size, loops.ways_of(n_outcomes).tolist()
     assert size * at_once + size - 1 < 1 << width
     slots = loops.blocks_of(laws)
@@ -94,7 +95,7 @@ def test_tables_of_blocks_hold_the_multinomial_law(n_outcomes: int) -> None:
 def test_too_many_outcomes_have_no_tables_of_blocks() -> None:
     assert loops.blocks_of(np.full((2, 10), 0.1)).shape == (2, 0)
     assert len(loops.ways_of(10)) == len(loops.ways_of(1)) == 0
-    assert loops.block_sizes(10)[0] == loops.block_sizes(1)[0] == 0
+    assert block_sizes(10)[0] == loops.block_sizes(1)[0] == 0
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 40, BLOCKWISE, BLOCKWISE + 1])

@@ -13,7 +13,8 @@ from two_simulators import BOTH, TIMINGS, advance, counts_of, place, random_poli
 from kofn.envs import IndividualSimulator, LumpedSimulator, TabularGame
 from kofn.envs.arrays import FloatArray
 from kofn.envs.histograms import n_histograms, rank_histograms
-from kofn.envs.simulator import LocalTiming, cumulative_thresholds, sample_rows
+from kofn.envs.inversion import cumulative_thresholds, sample_rows
+from kofn.envs.simulator import LocalTiming
 
 AssertLaw = Callable[[npt.ArrayLike, npt.ArrayLike], None]
 RandomGame = Callable[..., TabularGame]
