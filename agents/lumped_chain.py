@@ -154,14 +154,14 @@ class LumpedChain:
         """V, float [s_g, histogram]."""
         if self._factors is not None:
             return np.asarray(lu_solve(self._factors, self.rewards.ravel())).reshape(self.rewards.shape)
-        return _solve(self.expectation, self.rewards, self.game.discount, self.tolerance)
+        return discounted_sum(self.expectation, self.rewards, self.game.discount, self.tolerance)
 
     @cached_property
     def occupancy(self) -> FloatArray:
         """d, unnormalised discounted visits from rho, float [s_g, histogram]; sums to 1/(1-gamma)."""
         if self._factors is not None:
             return np.asarray(lu_solve(self._factors, self.start.ravel(), trans=1)).reshape(self.start.shape)
-        return _solve(self.flow, self.start, self.game.discount, self.tolerance)
+        return discounted_sum(self.flow, self.start, self.game.discount, self.tolerance)
 
     @cached_property
     def _factors(self) -> tuple[FloatArray, npt.NDArray[np.int32]] | None:
@@ -245,7 +245,7 @@ class LumpedChain:
 
 
 @one_blas_thread()
-def _solve(
+def discounted_sum(
     apply: Callable[[FloatArray], FloatArray], right: FloatArray, discount: float, tolerance: float
 ) -> FloatArray:
     """Solution X of X - discount * apply(X) = right."""

@@ -10,12 +10,13 @@ histogram of the others, who move by the kernels K of N-1 agents under pi_l what
 
 A policy of the game may use (x, s_g) only. Among those maps the best is found by trying all of them where that is
 cheap, otherwise by coordinate ascent (see `local_search`); the optimum over maps that see (x, s_g, c), by value
-iteration, is an upper bound. That ALL agents adopt a tagged response can lower Phi, though small steps towards it raise
-Phi: sum_i dV/dpi_i = dPhi/dpi_l.
+iteration and with its certificate, is an upper bound. That ALL agents adopt a tagged response can lower Phi, though
+small steps towards it raise Phi: sum_i dV/dpi_i = dPhi/dpi_l.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -30,9 +31,10 @@ from kofn.agents.local_response.local_search import (
     count_maps,
     starting_policies,
 )
+from kofn.agents.lumped_chain import MAX_DIRECT_STATES, RELATIVE_TOLERANCE, discounted_sum
 from kofn.agents.observation_channel import lift
 from kofn.agents.operators import Kernel, induced_reward
-from kofn.agents.solvers import FixedPoint, value_iteration
+from kofn.agents.solvers import WINDOW, value_iteration
 from kofn.envs.arrays import FloatArray, integer, one_of
 from kofn.envs.game import TabularGame
 from kofn.envs.histograms import enumerate_histograms, rank_histograms
@@ -106,7 +108,7 @@ class Tagged:
 def _try_all(model: "TaggedModel", start: LocalPolicy, resolution: float, n_maps: int) -> Climb:
     """The best map, or `start` where it (being stochastic) is better still."""
     game = model.game
-    choice, value = best_combination(model.blocks(), resolution)
+    choice, value = best_combination(model.blocks, resolution)
     actions = choice.reshape(game.n_local_states, game.n_global_states)
     start_value = model.value_of(start)
     if start_value >= value - resolution:
@@ -154,35 +156,43 @@ class TaggedModel:
             start=game.initial_global[:, None] * share[:, None, :],
         )
 
-    def action_values(self, values: FloatArray) -> FloatArray:
-        """Q, float [x, s_g, c, a], one step before `values` [x, s_g, c]."""
-        backed_up = self.rewards.copy()
+    def expected(self, values: FloatArray) -> FloatArray:
+        """E[V(next state) | x, s_g, c, a], float [x, s_g, c, a], of `values` [x, s_g, c]."""
+        found = np.empty_like(self.rewards)
         n_local, n_global, n_columns = values.shape
         columns = values.transpose(2, 0, 1).reshape(n_columns, -1)
         for s_g, kernel in enumerate(self.kernels):
             ahead = np.asarray(kernel @ columns).reshape(n_columns, n_local, n_global)
             landing = np.einsum("cyp,xcp->xcy", ahead, self.global_moves[:, s_g])
-            backed_up[:, s_g] += self.game.discount * landing @ self.game.local_transition[:, s_g].swapaxes(1, 2)
-        return backed_up
+            found[:, s_g] = landing @ self.game.local_transition[:, s_g].swapaxes(1, 2)
+        return found
 
     def value_of(self, policy: LocalPolicy) -> float:
         """The agent's value of pi' for itself, the others keeping theirs."""
         table = policy.table[:, :, None, :]
-        fixed = self._fixed_point(lambda values: (table * self.action_values(values)).sum(axis=-1))
-        return float(np.vdot(self.start, fixed.values))
+        rewards = (table * self.rewards).sum(axis=-1)
+        if rewards.size <= MAX_DIRECT_STATES:
+            rows = np.einsum("ba,basz->bsz", policy.table.reshape(-1, table.shape[-1]), self.blocks.transition)
+            system = np.eye(rewards.size) - self.game.discount * rows.reshape(rewards.size, -1)
+            return float(self.start.ravel() @ np.linalg.solve(system, rewards.ravel()))
+
+        def expected(values: FloatArray) -> FloatArray:
+            return np.asarray((table * self.expected(values)).sum(axis=-1))
+
+        return float(np.vdot(self.start, discounted_sum(expected, rewards, self.game.discount, RELATIVE_TOLERANCE)))
 
     def full_information_bound(self) -> float:
         """The value of the best policy that sees (x, s_g, c), from above."""
-        fixed = self._fixed_point(lambda values: self.action_values(values).max(axis=-1))
+        fixed = value_iteration(
+            lambda values: (self.rewards + self.game.discount * self.expected(values)).max(axis=-1),
+            np.zeros(self.start.shape),
+            self.game.discount,
+            window=WINDOW,
+            tolerance=VALUE_ERROR * (self.game.value_bound or 1.0),
+        )
         return float(np.vdot(self.start, fixed.values)) + fixed.certificate
 
-    def _fixed_point(self, operator: Callable[[FloatArray], FloatArray]) -> FixedPoint:
-        tolerance = VALUE_ERROR * (self.game.value_bound or 1.0)
-        fixed = value_iteration(operator, np.zeros(self.start.shape), self.game.discount, tolerance=tolerance)
-        if not fixed.converged:
-            raise FloatingPointError(f"value iteration did not converge: error {fixed.certificate} at most")
-        return fixed
-
+    @cached_property
     def blocks(self) -> RowBlocks:
         """The process with one block of rows per (x, s_g); its options are the actions."""
         n_local, n_global, n_columns = self.start.shape

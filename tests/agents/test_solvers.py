@@ -185,7 +185,7 @@ def test_solvers_take_one_thread_of_the_linear_algebra() -> None:
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
         value_iteration(watched, np.ones(3), 0.5, max_iterations=2)
-        lumped_chain._solve(watched, np.ones((2, 2)), 0.5, 1e-6)
+        lumped_chain.discounted_sum(watched, np.ones((2, 2)), 0.5, 1e-6)
         with pytest.raises(FloatingPointError):
             value_iteration(diverging, np.ones(3), 0.5)
         assert blas_threads() == before

@@ -138,6 +138,30 @@ def test_sampled_kernels_come_close(
     assert few[0] == few[1] != few[2]
 
 
+@pytest.mark.parametrize("most", [0, 300])
+def test_a_distant_horizon_takes_no_more_sweeps(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """gamma = 0.999 and nothing that mixes: agents stay, or leave state 0 for good; values by hand, either solver."""
+    monkeypatch.setattr("kofn.agents.local_response.tagged_response.MAX_DIRECT_STATES", most)
+    rewards, gamma = np.random.default_rng(0).random((2, 2, 2)), 0.999
+    moves = np.tile(np.eye(2)[:, None, None], (1, 2, 2, 1))
+    moves[0, :, 1] = [0, 1]
+    game = TabularGame(
+        global_transition=np.eye(2)[:, None],
+        local_transition=moves,
+        global_reward=np.zeros((2, 1)),
+        local_reward=rewards,
+        discount=gamma,
+    )
+    settled, uniform = rewards[1].max(axis=1) / (1 - gamma), rewards[1].mean(axis=1) / (1 - gamma)
+    best = np.maximum(rewards[0, :, 0] / (1 - gamma), rewards[0, :, 1] + gamma * settled)
+    other = (rewards[0].mean(axis=1) + gamma / 2 * uniform) / (1 - gamma / 2)
+    result = l_learn(game, GlobalPolicy.constant(game, 1, 0), method="tagged", n_agents=2)
+    wanted = np.mean([best, settled, other, uniform])
+    assert result.value == pytest.approx(wanted, abs=1e-10 * game.value_bound)
+    assert wanted <= result.upper_bound <= wanted + 2e-10 * game.value_bound
+    assert result.converged
+
+
 def test_many_agents(warehouse3: TabularGame) -> None:
     """A climb over 3^9 maps of chains with 189 states."""
     result = l_learn(
