@@ -95,7 +95,7 @@ def test_tables_of_blocks_hold_the_multinomial_law(n_outcomes: int) -> None:
 def test_too_many_outcomes_have_no_tables_of_blocks() -> None:
     assert loops.blocks_of(np.full((2, 10), 0.1)).shape == (2, 0)
     assert len(loops.ways_of(10)) == len(loops.ways_of(1)) == 0
-    assert block_sizes(10)[0] == loops.block_sizes(1)[0] == 0
+    assert block_sizes(10)[0] == block_sizes(1)[0] == 0
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 40, BLOCKWISE, BLOCKWISE + 1])
