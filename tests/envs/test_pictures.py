@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frames import image_of, text_of
 
 from kofn.envs import Labels, constrained_exploration, formation, gaussian_squeeze
 from kofn.envs.picture_canvas import HEIGHT, WIDTH
 from kofn.envs.picture_layout import MOST_PLACES, box, cells, layout, level, levels, marked_states, rows_and_columns
-from kofn.envs.render import Renderer, Scene
+from kofn.envs.render import Scene
 
 YELLOW, ORANGE, BLUE = (0xF8, 0xF1, 0xA0), (0xE6, 0x9F, 0x00), (0x00, 0x72, 0xB2)
 
@@ -37,18 +38,6 @@ def make_scene(labels: Labels, counts: Any, sampled: Any = None, global_state: i
     return Scene(
         labels=labels, global_state=global_state, counts=np.array(counts, dtype=np.int64), sampled=seen, timestep=3
     )
-
-
-def image_of(scene: Scene) -> np.ndarray:
-    image = Renderer(4).render(scene, "rgb_array")
-    assert isinstance(image, np.ndarray)
-    return image
-
-
-def text_of(scene: Scene) -> str:
-    text = Renderer(4).render(scene, "ansi")
-    assert isinstance(text, str)
-    return text
 
 
 def area(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:

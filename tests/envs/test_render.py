@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from frames import image_of, text_of
 
 from kofn.envs.game import Labels
 from kofn.envs.picture import HEIGHT, WIDTH, dot_unit, shorten, text_width
@@ -32,18 +33,6 @@ def make_scene(
     seen = None if sampled is None else np.array(sampled, dtype=np.int64)
     scene = Scene(labels=labels, global_state=1, counts=np.array(counts, dtype=np.int64), sampled=seen, timestep=7)
     return replace(scene, **changes)
-
-
-def image_of(scene: Scene) -> np.ndarray:
-    image = Renderer(4).render(scene, "rgb_array")
-    assert isinstance(image, np.ndarray)
-    return image
-
-
-def text_of(scene: Scene) -> str:
-    text = Renderer(4).render(scene, "ansi")
-    assert isinstance(text, str)
-    return text
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from learning_errors import error_of
 from oracle import brute_force
 
-from kofn.agents import GLearnResult, g_learn
+from kofn.agents import g_learn
 from kofn.agents.global_response.g_learn import choose_operator
 from kofn.agents.operators import surrogate_reward
 from kofn.envs import LocalPolicy, TabularGame
@@ -96,10 +97,6 @@ def test_mirror_image_actions_tie(warehouse3: TabularGame) -> None:
     assert result.q_values[0, crowds, 1] == pytest.approx(result.q_values[0, crowds, 2], abs=1e-9)
     assert (result.policy.table[0, crowds] != 2).all()
     assert result.policy.table[0, crowds[0]] == 1
-
-
-def error_of(result: GLearnResult, exact: FloatArray) -> float:
-    return float(np.abs(result.q_values - exact).max())
 
 
 @pytest.mark.parametrize("sample_global", [False, True])

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from learning_errors import error_of
 
-from kofn.agents import GLearnResult, g_learn
+from kofn.agents import g_learn
 from kofn.agents.global_response.oracle_operator import OracleSurrogate
 from kofn.agents.operators import surrogate_reward
 from kofn.envs import LocalPolicy, TabularGame
@@ -17,10 +18,6 @@ from kofn.envs.reward_law import RewardLaw
 
 Games = Callable[..., TabularGame]
 LocalPolicies = Callable[..., LocalPolicy]
-
-
-def error_of(result: GLearnResult, exact: FloatArray) -> float:
-    return float(np.abs(result.q_values - exact).max())
 
 
 @pytest.mark.parametrize("n_samples", [1, 30, 1000])
