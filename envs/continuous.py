@@ -29,7 +29,7 @@ from kofn.envs.continuous_observations import (
     count_bins,
 )
 from kofn.envs.continuous_simulator import ContinuousSimulator
-from kofn.envs.model import check_scale, checked_discount, shifted_bound, size_bound
+from kofn.envs.model import checked_discount, shifted_bound, size_bound
 from kofn.envs.normals import Float32Array
 from kofn.envs.observations import Observation, ObsMode, Space, Summary
 from kofn.envs.render_line import LineRenderer, LineScene
@@ -105,7 +105,6 @@ class ContinuousGame:
             low, high = _ascending(name, getattr(self, name), 2, strictly=name == "global_bounds")
             object.__setattr__(self, name, (low, high))
         object.__setattr__(self, "bin_edges", _ascending("bin_edges", self.bin_edges, None, strictly=True))
-        check_scale(self.discount, self.global_reward_bounds, self.local_reward_bounds)
         slack = REWARD_TOLERANCE
         self._check_function("sample_global", self.global_bounds)
         self._check_function("sample_local", self.local_bounds)
