@@ -28,6 +28,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from kofn.agents.logged_data.collect import chance
+from kofn.agents.logged_data.reward_sums import means_and_deviations
 from kofn.agents.logged_data.transitions import Transitions
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import BoolArray, FloatArray, IntArray, one_of, positive
@@ -193,10 +194,9 @@ def _global_rewards(transitions: Transitions, counts: IntArray) -> _Rewards:
 def _own_rewards(transitions: Transitions) -> _Rewards:
     """Means of the agents' own rewards [s_l, s_g, a_l]."""
     assert transitions.own_rewards is not None
+    assert transitions.own_offsets is not None
     counts = transitions.local_moves.sum(axis=3)
-    sums, squares = transitions.own_rewards
-    means = sums / np.maximum(counts, 1)
-    centred = np.maximum(squares - means * sums, 0.0)
+    means, centred = means_and_deviations(transitions.own_rewards, transitions.own_offsets, counts)
     return _Rewards(means, counts > 0, counts > 0, _standard_errors(centred, counts))
 
 

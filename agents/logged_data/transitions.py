@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from kofn.agents.logged_data.reward_sums import joined, sums_of, tally
 from kofn.envs.arrays import FloatArray, IntArray, as_array, first_index, float_array, freeze, integer, restore_frozen
 from kofn.envs.files import naming_damage, read_npz, write_npz
 from kofn.envs.histograms import n_histograms, rank_histograms
@@ -50,8 +51,9 @@ class Transitions:
         next_histograms: F'_D as counts, int [t, s_l].
         local_moves: moves of all observed agents, int [s_l, s_g, a_l, s_l'].
         n_global_actions: |A_g|.
-        own_rewards: sums of the observed agents' own rewards and of their squares, float [2, s_l, s_g, a_l]; None
+        own_rewards: sums of r - o and of (r - o)^2, r the observed agents' own rewards, float [2, s_l, s_g, a_l]; None
             where agents do not reveal their own rewards.
+        own_offsets: o, near the rewards where these are large (`reward_sums`), float [s_l, s_g, a_l]; omitted: 0.
 
     Raises:
         TypeError, ValueError: an array of the wrong type or shape, an index out of range, a negative count, or a row
@@ -68,6 +70,7 @@ class Transitions:
     local_moves: IntArray
     n_global_actions: int
     own_rewards: FloatArray | None = None
+    own_offsets: FloatArray | None = None
 
     __setstate__ = restore_frozen
 
@@ -92,7 +95,10 @@ class Transitions:
         for name in ("global_rewards", "sampled_rewards"):
             checked[name] = float_array(name, getattr(self, name), (length,))
         if self.own_rewards is not None:
-            checked["own_rewards"] = float_array("own_rewards", self.own_rewards, (2, n_local, n_global, n_actions))
+            shape = n_local, n_global, n_actions
+            checked["own_rewards"] = float_array("own_rewards", self.own_rewards, (2, *shape))
+            offsets = np.zeros(shape) if self.own_offsets is None else self.own_offsets
+            checked["own_offsets"] = float_array("own_offsets", offsets, shape)
         for name, array in checked.items():
             freeze(array)
             object.__setattr__(self, name, array)
@@ -160,6 +166,7 @@ class Transitions:
         own = float_array("rewards[1]", rewards[1], shape) if np.ndim(rewards[1]) == 2 else None
         cells = (local_states * sizes.n_global_states + global_states[:, None]) * sizes.n_local_actions + local_actions
         cell_shape = (sizes.n_local_states, sizes.n_global_states, sizes.n_local_actions)
+        own_rewards, own_offsets = (None, None) if own is None else sums_of(cells, own, cell_shape)
         return cls(
             global_states=global_states,
             sampled_counts=_count_pairs(_of(members, local_states), _of(members, local_actions), sizes),
@@ -168,9 +175,10 @@ class Transitions:
             sampled_rewards=np.asarray(rewards[1]) if own is None else global_rewards + _of(members, own).mean(axis=1),
             next_global_states=np.asarray(next_states[0]),
             next_histograms=count_states(_of(members, landed), sizes.n_local_states),
-            local_moves=_tally(cells * sizes.n_local_states + landed, (*cell_shape, sizes.n_local_states)),
+            local_moves=tally(cells * sizes.n_local_states + landed, (*cell_shape, sizes.n_local_states)),
             n_global_actions=sizes.n_global_actions,
-            own_rewards=None if own is None else np.stack([_tally(cells, cell_shape, own**p) for p in (1, 2)]),
+            own_rewards=own_rewards,
+            own_offsets=own_offsets,
         )
 
     @classmethod
@@ -185,12 +193,15 @@ class Transitions:
                     f"logs must agree in (sizes, k, whether own rewards are known); log 0 has {kinds[0]}, "
                     f"log {number} has {kind}"
                 )
-        joined: dict[str, Any] = {name: np.concatenate([getattr(log, name) for log in logs]) for name in _STEP_FIELDS}
-        own = [log.own_rewards for log in logs if log.own_rewards is not None]
+        steps: dict[str, Any] = {name: np.concatenate([getattr(log, name) for log in logs]) for name in _STEP_FIELDS}
+        moves = [log.local_moves for log in logs]
+        own = [(log.own_rewards, log.own_offsets) for log in logs if log.own_rewards is not None]
+        if own:
+            sums, offsets = zip(*own, strict=True)
+            steps["own_rewards"], steps["own_offsets"] = joined(sums, offsets, [of.sum(axis=3) for of in moves])
         return cls(
-            **joined,
-            local_moves=np.sum([log.local_moves for log in logs], axis=0),
-            own_rewards=np.sum(own, axis=0) if own else None,
+            **steps,
+            local_moves=np.sum(moves, axis=0),
             n_global_actions=logs[0].n_global_actions,
         )
 
@@ -212,7 +223,7 @@ class Transitions:
         data = read_npz(path, "Transitions")
         with naming_damage(path):
             required: dict[str, Any] = {name: data[name] for name in (*_STEP_FIELDS, "local_moves", "n_global_actions")}
-            return cls(**required, own_rewards=data.get("own_rewards"))
+            return cls(**required, own_rewards=data.get("own_rewards"), own_offsets=data.get("own_offsets"))
 
 
 Number = TypeVar("Number", np.int64, np.float64)
@@ -278,9 +289,3 @@ def _count_pairs(states: IntArray, actions: IntArray, sizes: SpaceSizes) -> IntA
     """Agents by state and action, int [t, s_l, a_l]."""
     n_states, n_actions = sizes.n_local_states, sizes.n_local_actions
     return count_states(states * n_actions + actions, n_states * n_actions).reshape(-1, n_states, n_actions)
-
-
-def _tally(cells: IntArray, shape: Sequence[int], weights: FloatArray | None = None) -> npt.NDArray[Any]:
-    """Occurrences of flat cells, or the sum of their weights, in an array of the given shape."""
-    flat = None if weights is None else weights.ravel()
-    return np.bincount(cells.ravel(), flat, minlength=int(np.prod(shape))).reshape(shape)

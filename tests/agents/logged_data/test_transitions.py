@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from oracle import brute_force
 
+from kofn.agents.logged_data.estimate_game import estimate_game
 from kofn.agents.logged_data.transitions import SpaceSizes, Transitions
 from kofn.envs.files import write_npz
 
@@ -35,7 +36,7 @@ def log(**changes: Any) -> Transitions:
     return Transitions.from_arrays(**{**parts, **changes})
 
 
-def random_log(seed: int, n_steps: int = 20, own: bool = True) -> Transitions:
+def random_log(seed: int, n_steps: int = 20, own: bool = True, mean: float = 0.0) -> Transitions:
     rng = np.random.default_rng(seed)
 
     def joint(n_global: int, n_local: int) -> Any:
@@ -44,7 +45,7 @@ def random_log(seed: int, n_steps: int = 20, own: bool = True) -> Transitions:
     return Transitions.from_arrays(
         joint(2, 3),
         joint(4, 2),
-        (rng.random(n_steps), rng.random((n_steps, 5) if own else n_steps)),
+        (rng.random(n_steps), mean + rng.random((n_steps, 5) if own else n_steps)),
         joint(2, 3),
         sizes=SIZES,
         sampled=np.array([rng.choice(5, 2, replace=False) for _ in range(n_steps)]),
@@ -75,14 +76,16 @@ def test_rows_are_those_of_the_sampled_agents() -> None:
 def test_moves_and_own_rewards_are_those_of_all_agents() -> None:
     found = log()
     moves, own = np.zeros((3, 2, 2, 3), dtype=int), np.zeros((2, 3, 2, 2))
+    assert found.own_rewards is not None
+    assert found.own_offsets is not None
     for t, i in np.ndindex(2, 4):
         row = STATES[1][t, i], STATES[0][t], ACTIONS[1][t, i]
         moves[(*row, NEXT[1][t, i])] += 1
-        own[(0, *row)] += OWN[t, i]
-        own[(1, *row)] += OWN[t, i] ** 2
+        own[(0, *row)] += OWN[t, i] - found.own_offsets[row]
+        own[(1, *row)] += (OWN[t, i] - found.own_offsets[row]) ** 2
+        assert found.own_offsets[row] in OWN
     assert (found.local_moves == moves).all()
     assert found.local_moves.sum() == 8
-    assert found.own_rewards is not None
     assert (found.own_rewards == own).all()
 
 
@@ -116,11 +119,31 @@ def test_arrays_are_copied_and_read_only() -> None:
             same.local_moves[0, 0, 0, 0] = 1
 
 
+def test_large_rewards_keep_their_standard_errors() -> None:
+    """Own rewards around 10^8, whose squares lose the spread; also in logs of which one lacks rows of the other."""
+    plain, large = (
+        [random_log(seed, n_steps, mean=mean) for seed, n_steps in ((1, 2), (2, 200))] for mean in (0.0, 1e8)
+    )
+    assert (plain[0].local_moves.sum(axis=3) == 0).any()
+    wanted, found = (
+        estimate_game(Transitions.concatenate(logs), discount=0.9, on_unvisited="stay") for logs in (plain, large)
+    )
+    assert found.local_reward_error == pytest.approx(wanted.local_reward_error, rel=1e-6)
+    assert found.game.local_reward == pytest.approx(wanted.game.local_reward + 1e8, abs=1e-7)
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_saved_and_loaded_is_bit_equal(tmp_path: Path, own: bool) -> None:
     saved = random_log(1, own=own)
     saved.save(tmp_path / "log.npz")
     assert_equal(saved, Transitions.load(tmp_path / "log.npz"))
+
+
+def plain_sums(log: Transitions) -> Any:
+    """Sums of the own rewards and of their squares, whatever the offsets."""
+    assert log.own_rewards is not None
+    (sums, squares), offsets, counts = log.own_rewards, log.own_offsets, log.local_moves.sum(axis=3)
+    return np.stack([sums + counts * offsets, squares + 2 * offsets * sums + counts * offsets**2])
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -133,7 +156,7 @@ def test_logs_add_up(own: bool) -> None:
         assert (getattr(both, name)[7:] == getattr(second, name)).all()
     assert (both.local_moves == first.local_moves + second.local_moves).all()
     if own:
-        assert (both.own_rewards == first.own_rewards + second.own_rewards).all()
+        assert plain_sums(both) == pytest.approx(plain_sums(first) + plain_sums(second), rel=1e-12)
     else:
         assert both.own_rewards is None
     assert_equal(Transitions.concatenate([first]), first)
