@@ -5,21 +5,24 @@ stored, but looked up by that name.
 """
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pettingzoo import ParallelEnv
 
 from kofn.agents import AlternatingMARL
-from kofn.envs.files import naming_damage, write_text
+from kofn.agents.alternation.multi_start_files import STARTS_FOLDER
+from kofn.envs.files import naming_damage, read_npz, write_text
+from kofn.envs.game import TabularGame
 from kofn.envs.observations import Observation
 from kofn.envs.registration import changed_options, registered_game
 from kofn.experiments.config import TrainConfig
+from kofn.experiments.folders import GAME_FILE
 from kofn.wrappers.continuous_episodes import is_continuous
 from kofn.wrappers.factory import make_parallel
-
-NAME_FILE = "game.txt"
 
 
 def make_env(config: TrainConfig) -> ParallelEnv[str, Observation, int]:
@@ -30,7 +33,7 @@ def make_env(config: TrainConfig) -> ParallelEnv[str, Observation, int]:
 
 def note_game(folder: Path, config: TrainConfig) -> None:
     """Write the registered name of the game beside its run, and in a second line its options, as JSON."""
-    write_text(folder / NAME_FILE, f"{config.game}\n{json.dumps(config.options)}\n")
+    write_text(folder / GAME_FILE, f"{config.game}\n{json.dumps(config.options)}\n")
 
 
 def noted_game(folder: Path) -> tuple[str, dict[str, Any]] | None:
@@ -39,7 +42,7 @@ def noted_game(folder: Path) -> tuple[str, dict[str, Any]] | None:
     Raises:
         ValueError: the file is damaged; the message names it.
     """
-    path = folder / NAME_FILE
+    path = folder / GAME_FILE
     if not path.exists():
         return None
     with naming_damage(path):
@@ -61,12 +64,27 @@ def load_run(folder: Path) -> AlternatingMARL:
     return AlternatingMARL.load(folder, game=registered_game(name, **options))
 
 
-def refuse_other_game(folder: Path, config: TrainConfig) -> None:
-    """ValueError where the folder's run is of another game, or of other options: it cannot be gone on with."""
-    noted = noted_game(folder)
+def refuse_other_game(folder: Path, config: TrainConfig, game: Any) -> None:
+    """ValueError where the folder's run is of another game, or of other options: it cannot be gone on with.
+
+    Where no game is noted (a run saved by hand), the arrays that were saved tell.
+    """
+    noted, asked = noted_game(folder), as_typed(config.game, config.options)
     if noted is None:
+        for path in (folder / "game.npz", *sorted((folder / STARTS_FOLDER).glob("*/game.npz"))):
+            if path.exists() and not (isinstance(game, TabularGame) and _same(path, game)):
+                raise ValueError(f"{path} is another game than {asked}; name the run's game, or use another --folder")
         return
     (name, options), wanted = noted, changed_options(config.game, config.options)
     if name != config.game or changed_options(name, options) != wanted:
-        asked = as_typed(config.game, config.options)
         raise ValueError(f"{folder} holds a run of {as_typed(name, options)}, not of {asked}; use another --folder")
+
+
+def _same(saved: Path, game: TabularGame) -> bool:
+    """Whether a saved game agrees with another in everything that is saved."""
+    with tempfile.TemporaryDirectory() as folder:
+        game.save(Path(folder) / saved.name)
+        arrays = [read_npz(path, "TabularGame") for path in (saved, Path(folder) / saved.name)]
+    return arrays[0].keys() == arrays[1].keys() and all(
+        np.array_equal(array, arrays[1][name]) for name, array in arrays[0].items()
+    )

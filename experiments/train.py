@@ -11,6 +11,8 @@
 | `nash_gap.csv` | with `--nash-gap`: what either player could still gain, at least and at most |
 | `potential.png`, `occupancy.png` | potential per proposal; where the agents were |
 | `tensorboard/` | the proposals once more, where TensorBoard is installed |
+
+All of them are in `kofn.experiments.folders.FILES`; a `.lock` keeps out a second process.
 """
 
 from collections.abc import Callable
@@ -36,18 +38,22 @@ from kofn.agents import (
     split_gain,
 )
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local
+from kofn.agents.equilibrium.nash import check_bracketed
 from kofn.envs import game_id
 from kofn.envs.arrays import FloatArray
 from kofn.envs.continuous import ContinuousGame
-from kofn.envs.files import plain_name, write_text
+from kofn.envs.files import write_text
 from kofn.envs.game import TabularGame
 from kofn.envs.policies import GlobalPolicy, LocalPolicy
-from kofn.envs.registration import changed_options, default_sizes, registered_game
+from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.streams import child
 from kofn.experiments.config import DEEP_LEARNERS, TrainConfig
 from kofn.experiments.csv_files import write_evaluations, write_rows
 from kofn.experiments.figures import occupancy_figure, potential_figure, save_figure
-from kofn.experiments.run_game import load_run, make_env, note_game, refuse_other_game
+from kofn.experiments.folders import claim
+from kofn.experiments.run_folder import Model, default_folder, open_folder
+from kofn.experiments.run_game import make_env, note_game
+from kofn.experiments.sweeps.lock import folder_lock
 from kofn.experiments.tracking import proposal_log, trackers, wandb
 from kofn.experiments.train_continuous import build_continuous, draw_continuous, evaluate_pair
 from kofn.experiments.trajectory import record_rollout, trajectory_csv
@@ -55,9 +61,6 @@ from kofn.wrappers.continuous_episodes import is_continuous
 
 REPORT_STREAM, TRAJECTORY_STREAM, ACCURACY_STREAM, GAP_STREAM = range(100, 104)
 """Streams of the run's seed that the driver does not use."""
-
-Model = AlternatingMARL | MultiStart
-"""What can be trained."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,15 +92,24 @@ def train(config: TrainConfig, on_proposal: Callable[[Proposal], None] | None = 
     """Train, evaluate and draw; every proposal is on disk when `on_proposal` is called with it.
 
     Raises:
-        FileExistsError: the folder holds a run and neither resume nor overwrite was asked for.
+        FileExistsError: the folder holds a run and neither resume nor overwrite was asked for, or it is no run's.
+        BlockingIOError: another process is writing to the folder.
         TypeError, ValueError: a setting out of range, or a folder whose run had other settings.
     """
     if config.track is not None:
         wandb()  # refuse before anything is written
-    model = build_model(config)
+    model = possible_model(config)
     folder = config.folder if config.folder is not None else default_folder(config, model)
+    claim(folder, "train")  # before anything is written to a folder of others
+    with folder_lock(folder):
+        return _train(model, folder, config, on_proposal)
+
+
+def _train(
+    model: Model, folder: Path, config: TrainConfig, on_proposal: Callable[[Proposal], None] | None
+) -> TrainOutcome:
     first = (model.global_policy, model.local_policy) if is_continuous(config.game) else None
-    model = _open_folder(model, folder, config)
+    model = open_folder(model, folder, config)
     note_game(folder, config)
     model.save(folder)
     record = trackers(folder, "", model.description(), project=config.track)
@@ -136,13 +148,26 @@ def outcome_of(learned: AlternatingResult | MultiStartResult) -> AlternatingResu
 
 
 def bracket_gap(model: Model) -> NashGap:
-    """What either player could still gain by deviating from the trained pair; raises TypeError without arrays."""
+    """What either player could still gain by deviating from the trained pair."""
     setting = model.setting
-    if not isinstance(setting.game, TabularGame):
-        raise TypeError(f"nash_gap needs a TabularGame; got {type(setting.game).__name__}")
     pair = model.global_policy, model.local_policy
     seed = child(model.seed, GAP_STREAM)
     return nash_gap(setting.game, *pair, n_agents=setting.n_agents, tagged=False, seed=seed)
+
+
+def possible_model(config: TrainConfig) -> Model:
+    """The untrained model, once what would only be refused after its training is known to be possible.
+
+    Raises:
+        TypeError, ValueError: a setting out of range, or a Nash gap that is not to be had in this game.
+    """
+    model = build_model(config)
+    if config.nash_gap:
+        game, n_agents = model.setting.game, model.setting.n_agents
+        if not isinstance(game, TabularGame):
+            raise TypeError(f"nash_gap needs a TabularGame; got {type(game).__name__}: leave out --nash-gap")
+        check_bracketed(game, n_agents)
+    return model
 
 
 def build_model(config: TrainConfig) -> Model:
@@ -189,46 +214,9 @@ def resolved(config: TrainConfig) -> TrainConfig:
     )
 
 
-def default_folder(config: TrainConfig, model: Model) -> Path:
-    """runs/GAME-OPTIONS-nN-kK-seedSEED; options at their defaults are left out."""
-    changed = changed_options(config.game, config.options)
-    options = "".join(f"-{name}{value}" for name, value in changed.items())
-    name = f"{config.game}{options}-n{model.setting.n_agents}-k{model.setting.k}-seed{config.seed}"
-    return Path("runs") / plain_name("run folder", name)
-
-
 def resume_hint(config: TrainConfig) -> str:
     """What to type after an interruption."""
     return f"add --resume to the same command to go on ({game_id(config.game)}, seed {config.seed})"
-
-
-def _open_folder(model: Model, folder: Path, config: TrainConfig) -> Model:
-    """The model to train: the new one, or the folder's own when resuming."""
-    if not (folder / "config.json").exists():
-        return model
-    if config.resume:
-        refuse_other_game(folder, config)
-        return _resume(model, folder)
-    if not config.overwrite:
-        raise FileExistsError(f"{folder} already holds a run; pass --resume, --overwrite or another --folder")
-    for file in (folder / "config.json", *(folder / "starts").glob("*/config.json")):
-        file.unlink()  # what is left of the old run is nobody's to resume
-    return model
-
-
-def _resume(model: Model, folder: Path) -> Model:
-    """The folder's model, after checking that it was started with the same settings."""
-    if isinstance(model, MultiStart):
-        model.resume(folder)
-        return model
-    stored = load_run(folder)
-    wanted, found = model.description(), stored.description()
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise ValueError(
-                f"{folder} holds a run with {name}={found.get(name)}, not {value}; use its settings or another --folder"
-            )
-    return stored
 
 
 def evaluate_pairs(model: Model, config: TrainConfig, first: Pair | None = None) -> tuple[Evaluation, Evaluation]:

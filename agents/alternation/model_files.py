@@ -18,6 +18,7 @@ moment leaves a folder that loads, or one without `config.json`, in which no run
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -37,6 +38,12 @@ from kofn.wrappers.sampler_files import describe_sampler, rebuild_sampler
 from kofn.wrappers.samplers import UNIFORM, Sampler, as_sampler
 
 KIND = "AlternatingMARL"
+
+MODEL_FILES = (
+    *("config.json", "game.npz", "history.csv"),
+    *(f"{policy}_policy{suffix}" for policy in ("global", "local") for suffix in (".npz", ".safetensors")),
+)
+"""Every file of a model's folder."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,6 +109,32 @@ def describe_model(model: StoredModel) -> dict[str, Any]:
         "local_learner": describe_learner(model.local_learner),
         **({"learners_since": model.learners_since} if model.learners_since else {}),
     }
+
+
+def kind_of(path: Path) -> Any:
+    """The kind that a JSON file names; None where there is no such file, or one that names none."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return content.get("kind") if isinstance(content, dict) else None
+
+
+def holds_only_a_model(folder: Path) -> bool:
+    """Whether a folder holds files of a model, be it one that has begun to be saved or removed, and nothing else."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    if any(path.is_dir() or _HALF_WRITTEN.sub(r"\1", path.name) not in MODEL_FILES for path in folder.iterdir()):
+        return False
+    config, history = folder / "config.json", folder / "history.csv"
+    columns = ",".join(_PARSERS).encode()
+    return (not config.exists() or kind_of(config) == KIND) and (
+        not history.exists() or history.read_bytes().startswith(columns)
+    )
+
+
+_HALF_WRITTEN = re.compile(r"^\.(.+)\.[0-9a-f]{8}$")
+"""What `write_atomically` leaves of a file when its process is killed."""
 
 
 def load_model(folder: Path, functions: OpenGame | None = None) -> StoredModel:

@@ -263,7 +263,7 @@ class MultiStart:
     def save(self, folder: str | Path) -> None:
         """Write all alternations to a folder, the best one for `AlternatingMARL.load`; see `multi_start_files`.
 
-        A folder that this run has neither been saved to nor resumed from loses the alternations it holds.
+        A folder that this run was neither saved to nor resumed from loses the alternations it holds, and no other file.
         """
         folder = Path(folder)
         if self._folder != folder:

@@ -11,11 +11,11 @@ Every file is replaced atomically and in this order: stopped anywhere in between
 
 import csv
 import io
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kofn.agents.alternation.alternating import AlternatingMARL
+from kofn.agents.alternation.model_files import holds_only_a_model
 from kofn.agents.alternation.multi_start_result import Equilibrium
 from kofn.envs.files import plain_name, write_text
 from kofn.envs.interface import OpenGame
@@ -41,9 +41,36 @@ def write_starts(folder: Path, models: Mapping[str, AlternatingMARL], best: Alte
     best.save(folder)
 
 
+def stored_starts(folder: Path) -> list[Path]:
+    """The starts' folders that runs have left in a folder.
+
+    Raises:
+        FileExistsError: something else lies there.
+    """
+    root = folder / STARTS_FOLDER
+    places = sorted(root.iterdir()) if root.is_dir() else [root] if root.exists() else []
+    for place in places:
+        if not holds_only_a_model(place):
+            raise FileExistsError(
+                f"{root} must hold starts of a run of kofn only; {place} is none, or holds other files: move it away, "
+                "or choose another folder (nothing here was changed)"
+            )
+    return places
+
+
 def forget_starts(folder: Path) -> None:
-    """Remove what an earlier run left in the folder, which is to be replaced."""
-    shutil.rmtree(folder / STARTS_FOLDER, ignore_errors=True)
+    """Remove the starts that an earlier run left in the folder, which is to be replaced, and nothing else.
+
+    Raises:
+        FileExistsError: something else lies among them; nothing was removed.
+    """
+    places = stored_starts(folder)
+    for place in places:
+        (place / "config.json").unlink(missing_ok=True)  # before the rest: half a start is nobody's to resume
+    for place in places:
+        for file in place.iterdir():
+            file.unlink()
+        place.rmdir()
 
 
 def read_done(folder: Path, name: str, game: OpenGame | None) -> AlternatingMARL | None:

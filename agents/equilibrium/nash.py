@@ -28,11 +28,12 @@ import numpy as np
 
 from kofn.agents.equilibrium.relaxation import relaxed_potential
 from kofn.agents.global_response.g_learn import g_learn
+from kofn.agents.global_response.g_learn_plan import GLearnConfig, make_plan
 from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
 from kofn.agents.joint_control.central_planner import centralised_local_bound
 from kofn.agents.local_response.l_learn import LLearnResult, l_learn
 from kofn.agents.local_response.local_search import MAX_EXHAUSTIVE, count_maps
-from kofn.agents.lumped_chain import LumpedChain
+from kofn.agents.lumped_chain import LumpedChain, check_products
 from kofn.envs.arguments import checked_types
 from kofn.envs.arrays import integer
 from kofn.envs.game import TabularGame
@@ -153,6 +154,12 @@ def nash_gap(
         converged=climbed.converged and responses.converged and (one is None or one[0].converged),
         wall_time=time.perf_counter() - began,
     )
+
+
+def check_bracketed(game: TabularGame, n_agents: int) -> None:
+    """Raise now the ValueError of `nash_gap` for exact kernels and tables of n agents that are too large."""
+    check_products(game, n_agents)
+    make_plan(game, n_agents, GLearnConfig(operator="exact"))
 
 
 def _global_side(chain: LumpedChain, n_restarts: int, rng: np.random.Generator) -> tuple[ClimbOutcome, GapBracket]:

@@ -16,6 +16,7 @@ from kofn.envs.files import naming_damage
 from kofn.envs.game import TabularGame
 from kofn.envs.registration import registered_game
 from kofn.experiments.figures import occupancy_figure, potential_figure
+from kofn.experiments.folders import SWEEP_FILE
 from kofn.experiments.line_episode import line_figure, read_line
 from kofn.experiments.plots.against_k import accuracy_figure, bound_figure, gap_figure, return_figure
 from kofn.experiments.plots.data import Row, distinct, read_csv, read_optional, values
@@ -24,7 +25,6 @@ from kofn.experiments.plots.save import save_in_formats
 from kofn.experiments.reference.load import authors_returns, authors_seconds
 from kofn.experiments.run_game import load_run
 from kofn.experiments.sweeps.cells import has_tables
-from kofn.experiments.sweeps.folder import SWEEP_FILE
 from kofn.experiments.sweeps.grid import OPTIONS, literal
 from kofn.experiments.trajectory import Trajectory
 

@@ -16,16 +16,16 @@ from kofn.envs.continuous import ContinuousGame
 from kofn.envs.streams import child
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.line_episode import LineTrajectory, line_mode_accuracy, record_line
+from kofn.experiments.run_folder import Model
 from kofn.experiments.sweeps.threads import threads_in_use, use_one_thread
 from kofn.experiments.sweeps.warm_up import warm_up
 from kofn.experiments.train import (
     ACCURACY_STREAM,
     TRAJECTORY_STREAM,
-    Model,
     bracket_gap,
-    build_model,
     evaluate_pairs,
     outcome_of,
+    possible_model,
 )
 from kofn.experiments.trajectory import Trajectory, global_state_is_place, mode_accuracy, record_rollout
 from kofn.wrappers.continuous_episodes import is_continuous
@@ -54,7 +54,7 @@ def run_cell(config: TrainConfig) -> CellOutcome:
     """Train, evaluate and measure one configuration."""
     warm_up(config.learner)
     began, began_cpu = time.perf_counter(), time.process_time()
-    model = build_model(config)
+    model = possible_model(config)
     first = (model.global_policy, model.local_policy) if is_continuous(config.game) else None
     result = outcome_of(model.learn())
     trained, trained_cpu = time.perf_counter(), time.process_time()

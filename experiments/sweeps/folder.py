@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, plain_name, read_json, write_json, write_text
+from kofn.experiments.folders import CELL_KIND, SWEEP_FILE, SWEEP_KIND, claim, clear
 from kofn.experiments.sweeps.cells import CellOutcome
 from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, option_fields, varied_fields
-
-SWEEP_KIND, CELL_KIND = "Sweep", "SweepCell"
-SWEEP_FILE = "sweep.json"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,10 +64,12 @@ def start_sweep(
     """Write or extend the description of a sweep; returns all its cells, those of earlier calls first.
 
     Raises:
-        FileExistsError: the folder holds a sweep, and neither `resume` nor `overwrite` was asked for.
+        FileExistsError: the folder holds a sweep, and neither `resume` nor `overwrite` was asked for, or it is no
+            sweep's.
         ValueError: it was started with another version of kofn, or its description is damaged.
     """
     earlier: dict[str, dict[str, Any]] = {}
+    claim(folder, "sweep")
     if (folder / SWEEP_FILE).exists() and not overwrite:
         if not resume:
             raise FileExistsError(f"{folder} already holds a sweep; pass --resume, --overwrite or another --folder")
@@ -80,8 +80,7 @@ def start_sweep(
                 f"comparable. Go on with kofn {found}, or choose another --folder (nothing here was changed)"
             )
     if overwrite:
-        for path in (folder / "cells").glob("*.json"):
-            path.unlink()
+        clear(folder, "sweep")
     merged = {**earlier, **cells}
     header = {"kind": SWEEP_KIND, "format_version": FORMAT_VERSION, "kofn": version("kofn")}
     write_json(folder / SWEEP_FILE, {**header, "cells": merged})

@@ -1,7 +1,7 @@
 """One writer per folder: a lock file that names its owner's process.
 
-The operating system holds the lock (`flock`) and drops it when its owner ends, however it ends, so that a killed sweep
-leaves no lock behind. Systems without `flock` (Windows) are not guarded.
+The operating system holds the lock (`flock`) and drops it when its owner ends, however it ends, so that a killed run or
+sweep leaves no lock behind. Systems without `flock` (Windows) are not guarded.
 """
 
 import os
@@ -38,5 +38,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
-        yield
-        file.truncate(0)
+        try:
+            yield
+        finally:
+            file.truncate(0)

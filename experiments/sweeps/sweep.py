@@ -13,12 +13,13 @@ import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kofn.experiments.config import TrainConfig
+from kofn.experiments.folders import claim
 from kofn.experiments.sweeps.cells import CellOutcome, run_cell, run_in_worker
 from kofn.experiments.sweeps.executors import OpenExecutor, borrowed, local_executor
 from kofn.experiments.sweeps.folder import read_cells, start_sweep, write_cell, write_tables
@@ -26,6 +27,7 @@ from kofn.experiments.sweeps.grid import cell_hash, describe, label
 from kofn.experiments.sweeps.lock import folder_lock
 from kofn.experiments.sweeps.progress import SweepProgress
 from kofn.experiments.sweeps.threads import one_thread_here
+from kofn.experiments.train import possible_model
 
 MAX_RESTARTS = 3
 """How often in a row worker processes may die without one cell finishing in between."""
@@ -103,7 +105,8 @@ def sweep(
         on_cell: called with hash, configuration and outcome of every cell that finishes, after it was written.
 
     Raises:
-        FileExistsError: the folder holds a sweep, and neither `resume` nor `overwrite` was asked for.
+        FileExistsError: the folder holds a sweep, and neither `resume` nor `overwrite` was asked for, or it is no
+            sweep's.
         BlockingIOError: another process is writing to the folder.
         ValueError: no tasks, or a sweep of another version.
         OSError: a cell cannot be written (a full disk); finished cells stay.
@@ -114,6 +117,9 @@ def sweep(
     folder = Path(folder)
     descriptions = [describe(task) for task in tasks]
     configs = dict(zip(map(cell_hash, descriptions), tasks, strict=True))
+    claim(folder, "sweep")  # before anything is written to a folder of others
+    if overwrite and run is run_cell:
+        _check_all_possible(tasks)
     with folder_lock(folder):
         new = {cell_hash(description): description for description in descriptions}
         cells = start_sweep(folder, new, resume=resume, overwrite=overwrite)
@@ -135,6 +141,16 @@ def sweep(
         failures={f"{label(cells[name])} ({name})": error for name, error in state.failures.items()},
         damaged=found.damaged,
     )
+
+
+def _check_all_possible(tasks: Sequence[TrainConfig]) -> None:
+    """Raise the ValueError or TypeError of the first task that cannot be trained, naming it."""
+    for task in {cell_hash(describe(replace(task, seed=0))): task for task in tasks}.values():
+        try:
+            possible_model(task)
+        except (TypeError, ValueError) as error:
+            words = label(describe(task))
+            raise type(error)(f"{words} cannot be trained: {error} (nothing was removed)") from None
 
 
 def _run_pending(state: _Run, executor: Executor | OpenExecutor | None) -> None:

@@ -62,6 +62,7 @@ def test_train_writes_the_run_folder_and_prints_the_outcome(capsys):
         "trajectory.csv",
         "potential.png",
         "occupancy.png",
+        ".lock",
     }
     captured = capsys.readouterr()
     assert "converged after" in captured.out

@@ -42,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_run_folder_is_whole(run: Path) -> None:
-    names = {path.name for path in run.iterdir()} - {"tensorboard"}
+    names = {path.name for path in run.iterdir()} - {"tensorboard", ".lock"}
     tables = {"evaluation.csv", "history.csv", "trajectory.csv", "config.json", "game.txt"}
     assert names == tables | {"global_policy.safetensors", "local_policy.safetensors", "potential.png", "occupancy.png"}
     assert (run / "evaluation.csv").read_text().count("\n") == 3
