@@ -30,7 +30,7 @@ from kofn.envs.render import RenderMode
 from kofn.wrappers.deviations import Deviation, Fleet, TaggedAgent, check_notions
 from kofn.wrappers.sampled_population import SampledPopulation
 from kofn.wrappers.samplers import Sampler
-from kofn.wrappers.view import METADATA, View, reward_parts
+from kofn.wrappers.view import METADATA, View, policy_k, reward_parts
 
 Result = tuple[Observation, float, bool, bool, dict[str, Any]]
 
@@ -115,7 +115,8 @@ class GlobalBestResponse(gymnasium.Env[Observation, Any]):
     def render(self) -> Any:
         """A frame in the current `render_mode`, the sampled agents marked."""
         self._view.check_started()
-        return self._view.render(self._population.global_states, self._population.counts(), self._sampled)
+        population = self._population
+        return self._view.render(self.render_mode, population.global_states, population.counts(), self._sampled)
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -132,8 +133,8 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
     Args:
         game: a TabularGame, a GenerativeGame or the name of a registered game.
         n_agents: n; omitted: the registered game's default.
-        k: agents the global policy sees; omitted: the policy's own k, 1 for a named policy (which heeds none), n for
-            a table.
+        k: agents the global policy sees; omitted: the policy's own k, 1 for a named policy (which heeds none), that of
+            its columns for a table.
         global_policy: GlobalPolicy, table [s_g, histogram(, a_g)], or "uniform" or "keep".
         local_policy: what the others do when one agent deviates; LocalPolicy, table, or "uniform" or "stay".
         deviation: "tagged" or "shared" (see `kofn.wrappers.deviations`).
@@ -166,7 +167,7 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
         sampler: Sampler | str = "uniform",
     ) -> None:
         if k is None:
-            k = policy_k(global_policy)
+            k = policy_k(global_policy, game)
         self._view = View(game, n_agents, k, max_cycles, render_mode, sampler)
         self.k = self._view.k
         self.render_mode = render_mode
@@ -222,15 +223,9 @@ class LocalBestResponse(gymnasium.Env[Observation, Any]):
     def render(self) -> Any:
         """A frame in the current `render_mode`, the sampled agents marked."""
         self._view.check_started()
-        return self._view.render(self._side.population.global_states, self._side.counts(), self._sampled)
+        states = self._side.population.global_states
+        return self._view.render(self.render_mode, states, self._side.counts(), self._sampled)
 
     def close(self) -> None:
         """Close the window, if there is one."""
         self._view.close()
-
-
-def policy_k(global_policy: GlobalPolicy | str | npt.ArrayLike) -> int | None:
-    """Agents the policy sees where it says so; a named policy acts alike whatever it sees, so that one will do."""
-    if isinstance(global_policy, GlobalPolicy):
-        return global_policy.k
-    return 1 if isinstance(global_policy, str) else None

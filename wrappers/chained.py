@@ -20,11 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from kofn.envs.arrays import FloatArray, IntArray, as_array, integer
+from kofn.envs.arrays import FloatArray, IntArray, integer
 from kofn.envs.game import TabularGame
 from kofn.envs.generative import GenerativeGame
-from kofn.envs.histograms import n_histograms
-from kofn.envs.model import Sizes
 from kofn.envs.observations import Space
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.registration import as_game, default_sizes
@@ -32,7 +30,7 @@ from kofn.wrappers.chain_model import MAX_TABLE_ENTRIES, ChainModel, ChainState
 from kofn.wrappers.chain_values import Discounting, Placement
 from kofn.wrappers.crowds import Crowd
 from kofn.wrappers.finite_mdp import FiniteMDP, with_deciding_states
-from kofn.wrappers.view import DEFAULT_MAX_CYCLES, OVER
+from kofn.wrappers.view import DEFAULT_MAX_CYCLES, OVER, policy_k
 
 MAX_STATES = 2**56
 """States that an observation can number with 64-bit integers; ranking histograms needs the room that is left."""
@@ -58,27 +56,13 @@ def chain_sizes(
     """The arguments that all chains have, checked; `name` is what the chain calls its number of agents."""
     model = game if isinstance(game, GenerativeGame) else as_game(game)
     defaults = default_sizes(game) if isinstance(game, str) else None
-    policy = as_global_policy(global_policy, model, _policy_k(global_policy, model))
+    policy = as_global_policy(global_policy, model, policy_k(global_policy, model))
     n_agents = integer(name, n_agents, 1) if n_agents is not None else policy.k
     if n_agents < policy.k:
         raise ValueError(f"{name} must be at least k={policy.k}, the agents the global policy sees; got {n_agents}")
     if max_cycles is None:
         max_cycles = defaults.max_cycles if defaults is not None else DEFAULT_MAX_CYCLES
     return ChainSizes(model, policy, n_agents, integer("max_cycles", max_cycles, 1))
-
-
-def _policy_k(policy: GlobalPolicy | str | npt.ArrayLike, game: Sizes) -> int:
-    """Agents that a global policy sees: its own k; 1 for a named one, which heeds none; for a table, by its columns."""
-    if isinstance(policy, GlobalPolicy):
-        return policy.k
-    if isinstance(policy, str):
-        return 1
-    shape = as_array("global policy table", policy).shape
-    n_columns = shape[1] if len(shape) > 1 else 1
-    k = 1
-    while k < n_columns and n_histograms(k, game.n_local_states) < n_columns:
-        k += 1
-    return k
 
 
 class ChainedEnv(gymnasium.Env[int, Any]):

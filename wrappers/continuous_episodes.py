@@ -26,7 +26,7 @@ from kofn.envs.population import sample_without_replacement
 from kofn.envs.registration import default_sizes, registered_game
 from kofn.envs.simulator import Payment
 from kofn.envs.streams import Seed, Streams
-from kofn.wrappers.vector_sides import checked_actions
+from kofn.wrappers.vector_sides import checked_actions, checked_mask
 from kofn.wrappers.view import DEFAULT_MAX_CYCLES, OVER
 
 AUTORESET_MODES = ("NextStep", "SameStep", "Disabled")
@@ -102,11 +102,12 @@ class ContinuousEpisodes(VectorEnv[Float32Array, IntArray, Any]):
         """Start all episodes; a seed restarts the random streams.
 
         Raises:
-            ValueError: `options["reset_mask"]` leaves out a population, although all end at once.
+            TypeError, ValueError: `options["reset_mask"]` is of another kind or shape, or leaves out a population,
+                although all end at once.
         """
-        mask = options.get("reset_mask") if options is not None else None
-        if mask is not None and not np.all(mask):
-            raise ValueError(f"reset_mask must choose every population, as all end at once; got {np.asarray(mask)}")
+        mask = checked_mask(options, self.num_envs)
+        if not mask.all():
+            raise ValueError(f"reset_mask must choose every population, as all end at once; got {mask}")
         if seed is not None or self._streams is None:
             self._streams = Streams.from_seed(seed)
         self.begin()

@@ -31,11 +31,14 @@ def make_parallel(
         options: arguments of the game module's `parallel_env`.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong type or out of range, or a summary or sampler without k.
+        TypeError, ValueError: an argument of the wrong type or out of range, a summary or sampler without k, or a
+            global_view with it.
     """
     one_of("summary", summary, SUMMARIES)
     if k is None and summary != "histogram":
         raise ValueError(f"summary={summary!r} needs k; without k the global agent sees the histogram of all agents")
+    if k is not None and "global_view" in options:
+        raise ValueError(f"global_view must be left out with k, which limits the view; got {options['global_view']!r}")
     if k is None and sampler != "uniform":
         raise ValueError("sampler needs k; without k the global agent sees all agents")
     make: Callable[..., ParallelEnv[str, Observation, int]] = game_module(game).parallel_env

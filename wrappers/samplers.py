@@ -100,7 +100,9 @@ class Stratified:
     def __call__(self, rng: np.random.Generator, local_states: States, global_state: Any, k: int) -> IntArray:  # noqa: ARG002  # a sampler's signature
         """K different agents, int64 [k], in random order."""
         groups = self.groups
-        strata = _strata("groups(local_states)", groups(local_states)) if callable(groups) else groups[local_states]
+        given = groups(local_states) if callable(groups) else groups[local_states]
+        # Ranked, so that nothing is allocated on a number's word.
+        strata = np.unique(_strata("groups(local_states)", given, len(local_states)), return_inverse=True)[1]
         sizes = np.bincount(strata)
         seats = _seats(rng, sizes[None], k)[0]
         order = np.argsort(strata + rng.random(len(strata)))
@@ -115,12 +117,13 @@ class Stratified:
         """
         if callable(self.groups):
             raise TypeError("groups must be an array [s_l] to sample from counts; got a function")
-        of_state = np.eye(int(self.groups.max()) + 1, dtype=np.int64)[self.groups]  # [s_l, stratum]
+        groups = np.unique(self.groups, return_inverse=True)[1]
+        of_state = np.eye(int(groups.max()) + 1, dtype=np.int64)[groups]  # [s_l, stratum]
         filled = np.cumsum(_seats(rng, counts @ of_state, k), axis=1)
 
         def weights(drawn: int, left: IntArray) -> FloatArray:  # noqa: ARG001  # as `_draw_in_turn` calls it
             stratum = (filled <= drawn).sum(axis=1)
-            return np.asarray(self.groups == stratum[:, None], dtype=np.float64)
+            return np.asarray(groups == stratum[:, None], dtype=np.float64)
 
         return _draw_in_turn(rng, counts, k, weights)
 
@@ -272,11 +275,14 @@ def _draw_in_turn(
     return counts - left
 
 
-def _strata(name: str, values: npt.ArrayLike) -> IntArray:
-    """Strata as int64 [any], read-only, after checking that they are nonnegative integers."""
+def _strata(name: str, values: npt.ArrayLike, size: int | None = None) -> IntArray:
+    """Strata as int64 [size], read-only, after checking that they are nonnegative integers."""
     strata = np.array(as_array(name, values))
+    expected = "any" if size is None else size
     if strata.ndim != 1 or not np.issubdtype(strata.dtype, np.integer):
-        raise TypeError(f"{name} must be integers [any]; got {strata.dtype} {list(strata.shape)}")
+        raise TypeError(f"{name} must be integers [{expected}]; got {strata.dtype} {list(strata.shape)}")
+    if size is not None and len(strata) != size:
+        raise ValueError(f"{name} must have shape [{size}], a stratum per agent; got shape {list(strata.shape)}")
     if strata.size == 0 or strata.min() < 0:
         raise ValueError(f"{name} must be 0, 1, 2, ..; got {strata.tolist()[:10]}")
     strata = strata.astype(np.int64)

@@ -44,7 +44,7 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
     Raises:
         TypeError: `env` holds no PopulationEnv, k is no integer, or the sampler no function or name.
         ValueError: k is below 1 or above the number of agents, an unknown summary, a sampler for another number of
-            states, or an environment that is limited already.
+            states, or an environment that is limited or homogenized already.
     """
 
     k = Limit()
@@ -63,6 +63,8 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
         limit = getattr(env, "k", None)
         if limit is not None:
             raise ValueError(f"env already limits the global agent to k={limit} agents; wrap the unlimited environment")
+        if getattr(env, "no_op", None) is not None:
+            raise ValueError("env is homogenized: limit the global agent first, homogenize last")
         super().__init__(env)
         self.k = _sample_size(k, population.n_agents)
         self.sampler = as_sampler(sampler)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
-from kofn.envs.arrays import FloatArray, IntArray, first_index, one_of
+from kofn.envs.arrays import BoolArray, FloatArray, IntArray, first_index, one_of
 from kofn.envs.dynamics import Draws
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
 from kofn.envs.observations import OBS_MODES, GlobalEncoding, LocalEncoding, Observation, ObsMode, Space, one_hot
@@ -18,6 +18,9 @@ from kofn.envs.simulator import LumpedSimulator, Payment
 from kofn.envs.streams import Streams
 from kofn.wrappers.view import View
 
+NOBODYS: FloatArray = np.zeros(0)
+"""Rewards of tagged agents where there are none."""
+
 
 class Side(Protocol):
     """The learner's side in B populations."""
@@ -25,6 +28,7 @@ class Side(Protocol):
     observation_space: Space
     action_space: Space
     others: str | None
+    own_rewards: FloatArray
 
     def restart(self, streams: Streams, chosen: IntArray) -> None:
         """New starts of the populations numbered `chosen`, at first of all."""
@@ -64,6 +68,7 @@ class Dispatcher:
     """The global agent, all local agents following one policy."""
 
     others: str | None = None
+    own_rewards = NOBODYS
 
     def __init__(self, view: View, n_envs: int, local_policy: LocalPolicy, obs_mode: ObsMode) -> None:
         game = view.game
@@ -91,6 +96,7 @@ class Tagged:
     """One agent of each population, the others keeping their policy."""
 
     others: str | None = "keep local_policy"
+    own_rewards = NOBODYS
 
     def __init__(
         self, view: View, n_envs: int, global_policy: GlobalPolicy, local_policy: LocalPolicy, obs_mode: ObsMode
@@ -124,6 +130,7 @@ class Tagged:
         payment = simulator.step(a_g, self._local_policy.table)
         draws = Draws(streams.policy, streams.rewards)
         own, self._states = simulator.dynamics.step_local(draws, self._states, old, actions, seen=old)
+        self.own_rewards = own
         return Payment(payment.global_reward, (payment.local_reward_mean * (n - 1) + own) / n)
 
 
@@ -131,6 +138,7 @@ class Fleets:
     """All agents of each population; the learner sees s_g and picks an action for every local state."""
 
     others: str | None = "follow the learner"
+    own_rewards = NOBODYS
 
     def __init__(self, view: View, n_envs: int, global_policy: GlobalPolicy, obs_mode: ObsMode) -> None:
         game = view.game
@@ -156,6 +164,21 @@ class Fleets:
         seen = self._populations.sample(simulator.counts)
         a_g = self._global_policy.act(simulator.global_states, seen, streams.policy)
         return simulator.step_choices(a_g, np.eye(simulator.game.n_local_actions)[actions])
+
+
+def checked_mask(options: dict[str, Any] | None, n_envs: int) -> BoolArray:
+    """Who is reset: `options["reset_mask"]`, bool [B]; all where there is none.
+
+    Raises:
+        TypeError: no bools.
+        ValueError: another shape, or nobody.
+    """
+    mask = np.asarray(options["reset_mask"]) if options and "reset_mask" in options else np.ones(n_envs, dtype=np.bool_)
+    if mask.dtype != np.bool_:
+        raise TypeError(f"reset_mask must be bool; got dtype {mask.dtype}")
+    if mask.shape != (n_envs,) or not mask.any():
+        raise ValueError(f"reset_mask must choose among {n_envs} populations; got {mask.tolist()}")
+    return mask
 
 
 def checked_actions(space: Space, n_envs: int, actions: Any) -> IntArray:

@@ -36,10 +36,10 @@ from kofn.envs.model import Game
 from kofn.envs.observations import Observation, ObsMode
 from kofn.envs.policies import GlobalPolicy, LocalPolicy, as_global_policy, as_local_policy
 from kofn.envs.simulator import Payment
-from kofn.wrappers.best_response import policy_k
+from kofn.wrappers.deviations import check_notions
 from kofn.wrappers.samplers import Sampler, draws_from_counts
-from kofn.wrappers.vector_sides import Dispatcher, Fleets, Side, Tagged, checked_actions
-from kofn.wrappers.view import View
+from kofn.wrappers.vector_sides import Dispatcher, Fleets, Side, Tagged, checked_actions, checked_mask
+from kofn.wrappers.view import View, policy_k
 
 Mask = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
@@ -56,6 +56,7 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
         side: the learner's side.
         num_envs: B.
         autoreset_mode: what happens at the end of an episode, see the module docstring.
+        reward: "team" or, of tagged agents, "own".
 
     Raises:
         ValueError: a sampler that needs individuals, or an unknown mode.
@@ -63,7 +64,7 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     k = Limit()
 
-    def __init__(self, view: View, side: Side, num_envs: int, autoreset_mode: Any) -> None:
+    def __init__(self, view: View, side: Side, num_envs: int, autoreset_mode: Any, reward: str = "team") -> None:
         if not draws_from_counts(view.sampler):
             raise ValueError(
                 "sampler must draw from counts in a vector view (uniform, or tables of states); "
@@ -77,7 +78,7 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.single_observation_space, self.single_action_space = side.observation_space, side.action_space
         self.observation_space = batch_space(side.observation_space, num_envs)
         self.action_space = batch_space(side.action_space, num_envs)
-        self._view, self._side, self._mode = view, side, mode
+        self._view, self._side, self._mode, self.reward = view, side, mode, reward
         self._over: Mask = np.zeros(num_envs, dtype=np.bool_)
         self._clock = np.zeros(num_envs, dtype=np.int64)
 
@@ -94,23 +95,12 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             TypeError, ValueError: a mask of another kind or shape, or one at the first reset that leaves some out.
         """
-        chosen = self._reset_mask(options)
+        chosen = checked_mask(options, self.num_envs)
+        if not chosen.all():
+            self._view.check_started()
         streams = self._view.restart(seed)  # type: ignore[arg-type]  # a sequence of numbers is a seed as well
         self._begin(chosen)
         return self._side.observe(streams), self._others(chosen)
-
-    def _reset_mask(self, options: dict[str, Any] | None) -> Mask:
-        everything = np.ones(self.num_envs, dtype=np.bool_)
-        if not options or "reset_mask" not in options:
-            return everything
-        mask = np.asarray(options["reset_mask"])
-        if mask.dtype != np.bool_:
-            raise TypeError(f"reset_mask must be bool; got dtype {mask.dtype}")
-        if mask.shape != everything.shape or not mask.any():
-            raise ValueError(f"reset_mask must choose among {self.num_envs} populations; got {mask.tolist()}")
-        if not mask.all():
-            self._view.check_started()
-        return mask
 
     def _begin(self, chosen: Mask) -> None:
         self._side.restart(self._view.streams, np.flatnonzero(chosen))
@@ -147,7 +137,8 @@ class VectorView(gymnasium.vector.VectorEnv[Any, Any, Any]):
         observations = self._side.observe(self._view.streams)
         if self._mode == "SameStep" and truncations.any():
             observations, infos = self._begun(observations, infos, truncations)
-        rewards = np.where(waiting, 0.0, payment.team_reward)
+        paid = payment.team_reward if self.reward == "team" else self._side.own_rewards
+        rewards = np.where(waiting, 0.0, paid)
         return observations, rewards, np.zeros(self.num_envs, dtype=np.bool_), truncations, infos
 
     def _begun(self, last: Observation, infos: Infos, ended: Mask) -> tuple[Observation, Infos]:
@@ -203,6 +194,7 @@ def local_best_response_vec(
     global_policy: GlobalPolicy | str | npt.ArrayLike = "keep",
     local_policy: LocalPolicy | str | npt.ArrayLike = "uniform",
     deviation: Literal["tagged", "shared"] = "tagged",
+    reward: Literal["team", "own"] = "team",
     obs_mode: ObsMode = "box",
     autoreset_mode: Any = "NextStep",
     **sizes: Any,
@@ -215,6 +207,7 @@ def local_best_response_vec(
         global_policy: as there.
         local_policy: as there.
         deviation: as there.
+        reward: as there.
         obs_mode: as there.
         autoreset_mode: "NextStep", "SameStep" or "Disabled".
         sizes: n_agents, k, max_cycles and sampler, as there.
@@ -223,12 +216,13 @@ def local_best_response_vec(
         TypeError, ValueError: an argument of the wrong type or out of range.
     """
     if sizes.get("k") is None:
-        sizes["k"] = policy_k(global_policy)
+        sizes["k"] = policy_k(global_policy, game)
     n_envs, view = integer("num_envs", num_envs, 1), _view(game, **sizes)
     dispatcher = as_global_policy(global_policy, view.game, view.k)
     others = as_local_policy(local_policy, view.game)
-    if one_of("deviation", deviation, ("tagged", "shared")) == "tagged":
-        return VectorView(view, Tagged(view, n_envs, dispatcher, others, obs_mode), n_envs, autoreset_mode)
+    check_notions(deviation, reward)
+    if deviation == "tagged":
+        return VectorView(view, Tagged(view, n_envs, dispatcher, others, obs_mode), n_envs, autoreset_mode, reward)
     return VectorView(view, Fleets(view, n_envs, dispatcher, obs_mode), n_envs, autoreset_mode)
 
 

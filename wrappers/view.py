@@ -1,10 +1,14 @@
 """What the single-agent views share: sizes, random streams, the clock, and drawing."""
 
-from typing import Any
+from typing import Any, cast
 
-from kofn.envs.arrays import IntArray, integer, one_of
+import numpy.typing as npt
+
+from kofn.envs.arrays import IntArray, as_array, integer, one_of
+from kofn.envs.histograms import n_histograms
 from kofn.envs.limit import Limit
 from kofn.envs.model import Game
+from kofn.envs.policies import GlobalPolicy
 from kofn.envs.registration import as_game, default_sizes
 from kofn.envs.render import Renderer, RenderMode, Scene
 from kofn.envs.simulator import Payment
@@ -58,7 +62,6 @@ class View:
         self.max_cycles = integer("max_cycles", max_cycles, 1)
         if render_mode is not None:
             one_of("render_mode", render_mode, METADATA["render_modes"])
-        self.render_mode = render_mode
         self.timestep = 0
         self._renderer = Renderer(METADATA["render_fps"])
         self._streams: Streams | None = None
@@ -97,8 +100,8 @@ class View:
         self.timestep += 1
         return self.timestep >= self.max_cycles
 
-    def render(self, global_states: IntArray, counts: IntArray, sampled: IntArray) -> Any:
-        """Draw the population ([1], [1, s_l], [1, s_l]) in the current render mode."""
+    def render(self, mode: str | None, global_states: IntArray, counts: IntArray, sampled: IntArray) -> Any:
+        """Draw the population ([1], [1, s_l], [1, s_l]) in a render mode, the environment's current one."""
         scene = Scene(
             labels=self.game.labels,
             global_state=int(global_states[0]),
@@ -106,11 +109,26 @@ class View:
             sampled=sampled[0],
             timestep=self.timestep,
         )
-        return self._renderer.render(scene, self.render_mode)
+        return self._renderer.render(scene, cast("RenderMode | None", mode))
 
     def close(self) -> None:
         """Close the window, if there is one."""
         self._renderer.close()
+
+
+def policy_k(policy: GlobalPolicy | str | npt.ArrayLike, game: Game | str) -> int:
+    """Agents that a global policy sees: its own k; 1 for a named one, which heeds none; for a table, by its columns."""
+    if isinstance(policy, GlobalPolicy):
+        return policy.k
+    if isinstance(policy, str):
+        return 1
+    shape = as_array("global policy table", policy).shape
+    n_columns = shape[1] if len(shape) > 1 else 1
+    n_states = (game if isinstance(game, Game) else as_game(game)).n_local_states
+    k = 1
+    while k < n_columns and n_histograms(k, n_states) < n_columns:
+        k += 1
+    return k
 
 
 def reward_parts(payment: Payment) -> dict[str, Any]:

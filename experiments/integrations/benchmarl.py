@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kofn.envs import GAMES
-from kofn.envs.registration import game_module, registered_game
+from kofn.envs.registration import game_module
 from kofn.experiments.integrations.requirements import not_installed
 from kofn.wrappers.factory import make_parallel
 
@@ -43,8 +43,9 @@ class KofnClass(TaskClass):  # type: ignore[misc]  # BenchMARL has no types
 
     @property
     def discount(self) -> float:
-        """Gamma of the game, to be passed on to the experiment."""
-        return float(registered_game(self.game).discount)
+        """Gamma of the task's game, to be passed on to the experiment."""
+        env: Any = make_parallel(game=self.game, **self.config).unwrapped
+        return float(env.discount)
 
     def get_env_fun(
         self,

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kofn.envs.parallel import GLOBAL_AGENT
-from kofn.envs.registration import registered_game
 from kofn.experiments.integrations.requirements import not_installed
 from kofn.wrappers.factory import make_parallel
 
@@ -43,11 +42,12 @@ def multi_policy_config(config: AlgorithmConfig, *, game: str, **options: Any) -
         game: registered name.
         options: arguments of `kofn.wrappers.factory.make_parallel`: `n_agents`, `k`, `max_cycles`, ..
     """
+    env: Any = make_parallel(game=game, **options).unwrapped
     register_env(ENV_NAME, lambda settings: ParallelPettingZooEnv(make_parallel(**settings)))
     return (
         config.environment(ENV_NAME, env_config={"game": game, **options})
         .multi_agent(policies={GLOBAL_POLICY, LOCAL_POLICY}, policy_mapping_fn=policy_of)
-        .training(gamma=registered_game(game).discount)
+        .training(gamma=env.discount)
     )
 
 

@@ -117,6 +117,10 @@ def test_other_actions_and_masks_are_refused() -> None:
         views.step(np.array([0, 2]))
     with pytest.raises(ValueError, match="reset_mask must choose every population, as all end at once; got"):
         views.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(TypeError, match="reset_mask must be bool; got dtype <U3"):
+        views.reset(options={"reset_mask": "yes"})
+    with pytest.raises(ValueError, match=r"reset_mask must choose among 2 populations; got \[True, True, True\]"):
+        views.reset(options={"reset_mask": [True] * 3})
     fleets = local_best_response_vec(2, two_sides(), n_agents=3, deviation="shared")
     fleets.reset(seed=0)
     with pytest.raises(ValueError, match=r"actions must have shape \[2, 40\]; got \[2\]"):

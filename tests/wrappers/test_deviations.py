@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kofn.envs import DirichletStart, FixedStart, LocalPolicy, Streams, TabularGame
+from kofn.wrappers.best_response import GlobalBestResponse, LocalBestResponse
 from kofn.wrappers.deviations import Fleet, TaggedAgent
 
 MakeGame = Callable[..., TabularGame]
@@ -135,6 +136,20 @@ def test_refused_actions_change_nothing() -> None:
             play(side, 0, action)
         np.testing.assert_array_equal(side.counts(), counts)
         np.testing.assert_array_equal(side.observe(), seen)
+
+
+@pytest.mark.parametrize("view", [GlobalBestResponse, LocalBestResponse])
+def test_views_draw_in_their_current_render_mode(view: Any) -> None:
+    env = view("warehouse_dispatch", n_agents=5, k=2)
+    env.reset(seed=0)
+    env.render_mode = "ansi"
+    assert isinstance(env.render(), str)
+
+
+def test_a_table_says_how_many_agents_it_sees() -> None:
+    """15 columns are the histograms of 2 agents over 5 states."""
+    env = LocalBestResponse("warehouse_dispatch", n_agents=6, global_policy=np.zeros((5, 15), dtype=int))
+    assert env.k == env.global_policy.k == 2
 
 
 @pytest.mark.parametrize(

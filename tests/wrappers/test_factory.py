@@ -93,6 +93,7 @@ def test_module_functions_build_the_same_game() -> None:
         ({"k": 2, "summary": "mean"}, ValueError, "summary must be one of 'histogram', 'states'; got 'mean'"),
         ({"summary": "mean"}, ValueError, "summary must be one of 'histogram', 'states'; got 'mean'"),
         ({"summary": "states"}, ValueError, "summary='states' needs k"),
+        ({"k": 2, "global_view": "none"}, ValueError, "global_view must be left out with k, .*; got 'none'"),
         ({"n_zones": 1}, ValueError, "n_zones must be at least 2; got 1"),
         ({"discount": 1.0}, ValueError, "discount must lie strictly between 0 and 1"),
         ({"max_cycles": 0}, ValueError, "max_cycles must be at least 1; got 0"),

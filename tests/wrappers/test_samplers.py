@@ -278,10 +278,23 @@ def test_bad_samplers_are_refused(make: Callable[[], object], error: type[Except
         make()
 
 
+def test_numbers_of_strata_may_be_any() -> None:
+    """What tells them apart counts: huge numbers cost no memory, and draw what their ranks draw."""
+    huge = np.where(GROUPS > 0, 10**10 * GROUPS, 3)
+    drawn = [sampler(np.random.default_rng(0), STATES, 0, 4) for sampler in (Stratified(huge), Stratified(GROUPS))]
+    assert drawn[0].tolist() == drawn[1].tolist()
+    counts, state = np.bincount(STATES, minlength=len(GROUPS))[None], np.array([0])
+    seen = [Stratified(one).from_counts(np.random.default_rng(0), counts, state, 4) for one in (huge, GROUPS)]
+    assert seen[0].tolist() == seen[1].tolist()
+
+
 def test_bad_functions_are_refused() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(TypeError, match=re.escape("groups(local_states) must be integers [any]; got float64 [7]")):
+    with pytest.raises(TypeError, match=re.escape("groups(local_states) must be integers [7]; got float64 [7]")):
         Stratified(lambda states: states / 2)(rng, STATES, 0, 2)
+    message = "groups(local_states) must have shape [7], a stratum per agent; got shape [2]"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Stratified(lambda _: np.array([0, 1]))(rng, STATES, 0, 2)
     message = "distances(local_states, global_state) must have shape [7]; got [3]"
     with pytest.raises(ValueError, match=re.escape(message)):
         DistanceWeighted(lambda *_: np.zeros(3))(rng, STATES, 0, 2)

@@ -118,6 +118,12 @@ def test_k_cannot_change_on_any_wrapper_nor_inside(name: str) -> None:
             one.k = 4
 
 
+def test_homogenize_comes_last(warehouse3: TabularGame) -> None:
+    """Below the limit its observations would be replaced, and the spaces be false."""
+    with pytest.raises(ValueError, match="limit the global agent first, homogenize last"):
+        SubsampleObservation(homogenize(PopulationEnv(warehouse3, 6)), k=2)
+
+
 def test_k_cannot_change_on_the_fly(warehouse3: TabularGame) -> None:
     env = SubsampleObservation(PopulationEnv(warehouse3, 6), k=2)
     env.reset(seed=0)

@@ -264,6 +264,21 @@ def test_other_arguments_are_refused(options: dict[str, Any], message: str, rand
         global_best_response_vec(**given)
 
 
+def test_tagged_agents_may_be_paid_their_own(random_game: Games) -> None:
+    game = random_game(9, n_local=3)
+    options = {**arguments({"deviation": "tagged"}), "reward": "own", "obs_mode": "multidiscrete", "max_cycles": 2}
+    envs = local_best_response_vec(50, game, **options)
+    seen, _ = envs.reset(seed=0)
+    for _ in range(2):
+        actions = np.arange(50) % 2
+        expected = game.local_reward[seen[:, 0], seen[:, 1], actions]
+        seen, rewards, *_ = envs.step(actions)
+        np.testing.assert_allclose(rewards, expected, rtol=1e-12)
+    assert not envs.step(actions)[1].any()  # which begins new episodes
+    with pytest.raises(ValueError, match="reward='own' is one agent's: it needs deviation='tagged'"):
+        local_best_response_vec(2, game, **{**options, "deviation": "shared"})
+
+
 def test_stable_baselines_trains_on_it() -> None:
     """The adapter of `sb3_vec_env`, 64 populations of a thousand robots."""
     sb3 = pytest.importorskip("stable_baselines3")
