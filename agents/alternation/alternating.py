@@ -86,7 +86,7 @@ class AlternatingMARL:
         if not isinstance(self.setting.game, ContinuousGame):
             check_table(self.setting.game, self.setting.k)
         if self.eta == 0:
-            raise ValueError("every reward of the game is 0, so eta must be given: AlternatingConfig(eta=...)")
+            raise ValueError("all returns of the game are equal, so eta must be given: AlternatingConfig(eta=...)")
         check_learners((self.global_learner, self.local_learner), self.setting.game, self.setting.k)
         self._root = seed_sequence(seed)
         self.global_policy = fitting_global(global_policy, self.setting, child(self._root, START_STREAM, 0))

@@ -177,7 +177,7 @@ def _global_side(chain: LumpedChain, n_restarts: int, rng: np.random.Generator) 
         *(_random_policy(chain.global_policy, rng) for _ in range(n_restarts)),
     ]
     best = max((climb_global(build, start) for start in starts), key=lambda outcome: outcome.potential)
-    full = g_learn(game, chain.local_policy, k=chain.n_agents, operator="exact", tolerance=TOLERANCE * game.value_bound)
+    full = g_learn(game, chain.local_policy, k=chain.n_agents, operator="exact", tolerance=_tolerance(game))
     optimum = float(np.vdot(chain.start, full.q_values.max(axis=2))) + full.certificate
     return best, _bracket(chain, best.potential, optimum)
 
@@ -189,9 +189,10 @@ def _random_policy(policy: GlobalPolicy, rng: np.random.Generator) -> GlobalPoli
 
 
 def _bracket(chain: LumpedChain, found: float, limit: float) -> GapBracket:
-    """Gains of a deviation worth `found` and of one that would be worth `limit`; no gap is negative."""
-    lower = max(0.0, found - chain.potential)
-    return GapBracket(lower=lower, upper=max(lower, limit - chain.potential))
+    """Gains of a deviation worth `found` and of one that would be worth `limit`; gaps are from 0 to r~/(1-gamma)."""
+    most = chain.game.value_bound
+    lower = min(max(0.0, found - chain.potential), most)
+    return GapBracket(lower=lower, upper=min(max(lower, limit - chain.potential), most))
 
 
 def _local_side(chain: LumpedChain, n_restarts: int, seed: np.random.SeedSequence) -> tuple[LLearnResult, GapBracket]:
@@ -215,8 +216,12 @@ def _planned(chain: LumpedChain) -> float:
     entries = game.n_global_states * orders * max(chain.histograms.shape[0], game.n_global_actions)
     if entries > MAX_PLANNER_ENTRIES:
         return float("inf")
-    tolerance = TOLERANCE * game.value_bound
-    return centralised_local_bound(game, chain.global_actions, chain.n_agents, tolerance=tolerance).upper_bound
+    return centralised_local_bound(game, chain.global_actions, chain.n_agents, tolerance=_tolerance(game)).upper_bound
+
+
+def _tolerance(game: TabularGame) -> float:
+    """Error of upper bounds; any will do where all returns are equal."""
+    return TOLERANCE * (game.value_bound or 1.0)
 
 
 def _tagged_side(chain: LumpedChain, n_restarts: int, seed: np.random.SeedSequence) -> tuple[LLearnResult, GapBracket]:

@@ -117,7 +117,8 @@ def sampled_nash_gap(
         global_policy: pi_g.
         local_policy: pi_l.
         n_agents: n.
-        global_candidates: deviations of the global agent by name; omitted: `named_global_candidates`.
+        global_candidates: deviations of the global agent by name, which see as many agents as `global_policy`; omitted:
+            `named_global_candidates`.
         local_candidates: deviations of the fleet by name; omitted: `named_local_candidates`.
         n_rollouts: rollouts per pair and round; the upper bounds of a game that can only be sampled take ten times as
             many draws of every row.
@@ -133,6 +134,7 @@ def sampled_nash_gap(
     root = seed_sequence(seed)
     if global_candidates is None:
         global_candidates = named_global_candidates(game, local_policy, global_policy.k, child(root, LEARNING))
+    _check_class(global_policy.k, global_candidates)
     if local_candidates is None:
         local_candidates = named_local_candidates(game, global_policy, local_policy, child(root, LEARNING))
     error = TRUNCATION * (game.value_bound or game.return_bound)
@@ -141,6 +143,15 @@ def sampled_nash_gap(
     global_pairs = {name: (policy, local_policy) for name, policy in global_candidates.items()}
     local_pairs = {name: (global_policy, policy) for name, policy in local_candidates.items()}
     return _bounds(trials, (global_policy, local_policy), (global_pairs, local_pairs), level, root)
+
+
+def _check_class(k: int, candidates: Mapping[str, GlobalPolicy]) -> None:
+    """Refuse candidates outside the class of policies whose gap is bounded."""
+    for name, policy in candidates.items():
+        if policy.k != k:
+            raise ValueError(
+                f"global_candidates must observe k={k} agents as global_policy does; {name!r} has k={policy.k}"
+            )
 
 
 def _bounds(

@@ -86,7 +86,8 @@ def test_forgetting_to_limit_the_global_agent_is_said() -> None:
 
 def test_game_without_rewards_needs_an_eta(random_game: Games) -> None:
     empty = replace(random_game(0), global_reward=np.zeros((2, 2)), local_reward=np.zeros((2, 2, 2)))
-    with pytest.raises(ValueError, match="every reward of the game is 0, so eta must be given"):
-        model_of(empty, config=AlternatingConfig())
+    for game in (empty, replace(empty, global_reward=empty.global_reward - 1)):
+        with pytest.raises(ValueError, match="all returns of the game are equal, so eta must be given"):
+            model_of(game, config=AlternatingConfig())
     result = model_of(empty, config=AlternatingConfig(eta=0.1, n_rollouts=5)).learn()
     assert (result.converged, result.potential, len(result.history)) == (True, 0, 2)

@@ -1,7 +1,9 @@
 """Nash gaps in the deployed game: brackets against brute force, and what the alternation ends with."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from oracle import brute_force
 
@@ -79,6 +81,19 @@ def test_few_seen_agents_leave_a_gap_between_the_bounds(warehouse3: TabularGame)
     uniform = LocalPolicy.named("uniform", warehouse3)
     gap = nash_gap(warehouse3, GlobalPolicy.named("keep", warehouse3, 2), uniform, n_agents=6, n_restarts=0, seed=0)
     assert 5 < gap.global_gap.lower < gap.global_gap.upper - 5
+
+
+@pytest.mark.parametrize("reward", [0.0, -1.0])
+def test_nobody_gains_where_all_returns_are_equal(
+    random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies, reward: float
+) -> None:
+    flat = {"global_reward": np.full((2, 2), reward), "local_reward": np.full((2, 2, 2), reward)}
+    game = replace(random_game(0), **flat)
+    gap = nash_gap(game, random_global(game, 1, 0), random_local(game, 0), n_agents=2, seed=0)
+    for side in (gap.global_gap, gap.local_gap, gap.tagged_gap):
+        assert (side.lower, side.upper) == (0, 0)
+    assert gap.potential == pytest.approx(20 * reward, abs=1e-9)
+    assert gap.converged
 
 
 def test_same_seed_same_gap(random_game: Games, random_local: LocalPolicies, random_global: GlobalPolicies) -> None:

@@ -136,3 +136,12 @@ def test_bad_arguments_are_refused(warehouse3: TabularGame, options: dict[str, f
     keep, stay = GlobalPolicy.named("keep", warehouse3, 2), LocalPolicy.named("stay", warehouse3)
     with pytest.raises(ValueError, match=message):
         sampled_nash_gap(warehouse3, keep, stay, **({"n_agents": 9, "seed": 0} | options))  # type: ignore[arg-type] # wrong on purpose
+
+
+def test_candidates_of_another_class_are_refused(warehouse3: TabularGame) -> None:
+    """A dispatcher that sees more agents gains what no deviation in the class of the pair's can."""
+    keep, stay = GlobalPolicy.named("keep", warehouse3, 2), LocalPolicy.named("stay", warehouse3)
+    candidates = {name: GlobalPolicy.constant(warehouse3, k, 0) for name, k in (("a", 2), ("b", 3))}
+    message = "global_candidates must observe k=2 agents as global_policy does; 'b' has k=3"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        sampled_nash_gap(warehouse3, keep, stay, n_agents=9, global_candidates=candidates)
