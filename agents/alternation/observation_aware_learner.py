@@ -22,7 +22,11 @@ class ObservationAware(ObservationAwareConfig):
     """The observation-aware response as the driver's global learner; settings as in `ObservationAwareConfig`."""
 
     def __call__(self, problem: Problem) -> ObservationAwareResult:
-        """The best response found to the current fleet, never below the current dispatcher by its own judgement."""
+        """The best response found to the current fleet.
+
+        By its own judgement it is not below the current dispatcher, which by rollouts counts with its most likely
+        actions (`observation_aware`).
+        """
         response = observation_aware(
             problem.game,
             problem.local_policy,

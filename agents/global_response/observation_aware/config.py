@@ -30,8 +30,8 @@ class ObservationAwareConfig:
     Args:
         method: exact (policy iteration on the m-agent game), rollouts (in the n-agent game), or auto: exact with m = n
             where the chain of n agents is small, or if surrogate_size is given; otherwise rollouts.
-        surrogate_size: m, agents of the game that is solved exactly (omitted: n where its chain is small, else as many
-            as make a small chain). m = k without replacement is the paper's game, m = n the deployed one.
+        surrogate_size: m <= n, agents of the game that is solved exactly (omitted: n where its chain is small, else as
+            many as make a small chain). m = k without replacement is the paper's game, m = n the deployed one.
         channel: how k agents are seen among m: without_replacement, or multinomial, which stands for n >> m (omitted:
             without_replacement if m = n, otherwise multinomial).
         n_rollouts: rollouts by which a candidate is judged (rollouts).

@@ -15,7 +15,10 @@ can cycle.) Phi never decreases; the end is a policy that no tried switch improv
                table, what is seen is rounded to a histogram of fewer (`coarse_policy`)
 
 The climb begins at the best of: the current policy, "keep", the constants, and, where that is cheap, hysteresis on
-G-LEARN's values with several margins, margin 0 being G-LEARN's policy. It never ends below any of them.
+G-LEARN's values with several margins, margin 0 being G-LEARN's policy. By the exact method it never ends below any of
+them in the game of m agents. By rollouts it plays tables of actions only: a current policy that mixes actions enters as
+its most likely ones, and one of finer histograms than the table's rounded. On the judging rollouts the end is below
+none of these tables, but it can be below the current policy itself; UPDATE refuses it then.
 """
 
 import time
@@ -67,8 +70,11 @@ class ObservationAwareResult:
 
     Attributes:
         policy: pi_g, a GlobalPolicy; a CoarseGlobalPolicy where k agents have more than 50,000 histograms.
-        potential: its Phi, on the chain of m agents or over the judging rollouts.
-        standard_error: of `potential` (0: exact).
+        potential: its Phi on the chain of m agents; or by rollouts an estimate with more errors than `standard_error`
+            says: only the first H steps count, gamma^H <= 0.01 (at most 1% of the largest |r|/(1-gamma) is left out,
+            and missing where rewards are positive); above 200 agents the limit n -> infinity is played, O(n^{-1/2})
+            off; and the policy was chosen on the same rollouts.
+        standard_error: of the mean over these rollouts (0: exact).
         method: "exact" or "rollouts".
         surrogate_size: m; n for rollouts.
         channel: how k agents were seen.
@@ -110,7 +116,8 @@ def observation_aware(
         local_policy: pi_l, held fixed.
         n_agents: n.
         k: agents seen per step.
-        start: the current pi_g, one of the candidates from the best of which the climb begins.
+        start: the current pi_g, one of the candidates from the best of which the climb begins; by rollouts its most
+            likely actions.
         seed: source of all randomness.
         **options: fields of `ObservationAwareConfig`.
 
@@ -141,6 +148,8 @@ def plan_response(game: TabularGame, n_agents: int, config: ObservationAwareConf
     whole = n_histograms(n_agents, game.n_local_states) <= SMALL_CHAIN
     if config.method == "rollouts" or (config.method == "auto" and config.surrogate_size is None and not whole):
         return "rollouts", n_agents
+    if config.surrogate_size is not None:
+        integer("surrogate_size", config.surrogate_size, 1, n_agents)
     if config.resolution is not None:
         raise ValueError(f"resolution={config.resolution} is for method='rollouts'; this game is solved exactly")
     return "exact", config.surrogate_size if config.surrogate_size is not None else small_size(game, n_agents)

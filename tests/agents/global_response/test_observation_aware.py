@@ -1,6 +1,7 @@
 """The observation-aware response against brute force, G-LEARN, and its own two methods."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,32 @@ def test_the_same_seed_gives_the_same_policy(warehouse3: TabularGame) -> None:
     assert first.method == "rollouts"
     assert np.array_equal(first.policy.table, second.policy.table)
     assert first.potential == second.potential
+
+
+def test_by_rollouts_a_start_that_mixes_actions_is_its_most_likely_ones(random_game: Games) -> None:
+    game, laws = random_game(3, discount=0.8), np.random.default_rng(0).dirichlet(np.ones(2), (2, 3))
+    fleet = LocalPolicy.named("uniform", game)
+    mixed, mode = (GlobalPolicy(table=t, k=2, n_local_states=2, n_actions=2) for t in (laws, laws.argmax(axis=2)))
+    options = {"n_agents": 5, "k": 2, "method": "rollouts", "n_rollouts": 200, "n_particles": 50, "max_iterations": 1}
+    first, second = (observation_aware(game, fleet, start=start, seed=3, **options) for start in (mixed, mode))
+    assert np.array_equal(first.policy.table, second.policy.table)
+    assert first.potential == second.potential
+
+
+def test_the_potential_by_rollouts_leaves_out_the_last_percent(random_game: Games) -> None:
+    """Every step pays 2, so that Phi = 20 without noise; 0.9^44 <= 0.01."""
+    game = random_game(0, discount=0.9)
+    game = replace(game, global_reward=np.ones((2, 2)), local_reward=np.ones((2, 2, 2)))
+    fleet = LocalPolicy.named("uniform", game)
+    found = observation_aware(game, fleet, n_agents=5, k=2, method="rollouts", n_rollouts=2, n_particles=1, seed=0)
+    assert found.potential == pytest.approx(20 * (1 - 0.9**44))
+    assert found.standard_error == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_surrogate_of_more_agents_than_there_are_is_refused(warehouse3: TabularGame) -> None:
+    fleet = LocalPolicy.named("uniform", warehouse3)
+    with pytest.raises(ValueError, match="surrogate_size must be between 1 and 3; got 50"):
+        observation_aware(warehouse3, fleet, n_agents=3, k=2, surrogate_size=50, seed=0)
 
 
 @pytest.mark.parametrize(
