@@ -32,9 +32,12 @@ EXTRAS = "[federated,cluster,render]"
 WITHOUT_TORCH = ("safetensors", "tensorboard")  # of the extra deep
 INTERFACES = (
     *(f"tests/envs/test_{name}.py" for name in ("conformance", "conformance_copies", "conformance_determinism")),
-    *(f"tests/envs/test_{name}.py" for name in ("conformance_wrappers", "parallel", "registration", "simulator")),
-    *(f"tests/wrappers/test_{name}.py" for name in ("best_response", "factory", "flatten", "subsample")),
-    *("tests/wrappers/test_vector_views.py", "tests/experiments/test_cli.py", "tests/experiments/integrations"),
+    *(f"tests/envs/test_{name}.py" for name in ("conformance_wrappers", "registration", "array_inputs")),
+    *(f"tests/envs/test_parallel{part}.py" for part in ("", "_copies", "_refusals")),
+    *(f"tests/envs/test_simulator{part}.py" for part in ("", "_payments", "_seeds", "_sizes")),
+    *(f"tests/wrappers/test_subsample{part}.py" for part in ("", "_law", "_refusals")),
+    *(f"tests/wrappers/test_{name}.py" for name in ("best_response", "factory", "flatten", "vector_views")),
+    *("tests/experiments/test_cli.py", "tests/experiments/integrations"),
 )
 WHOLE = ("tests", *(f"--ignore=tests/{name}" for name in ("packaging", "architecture", "docs", "readme")))
 
