@@ -176,7 +176,7 @@ def entries(table: npt.NDArray[Any], **indices: npt.ArrayLike) -> npt.NDArray[An
         TypeError: they are no integers.
         ValueError: one lies outside its axis (a negative one would count from the end).
     """
-    given = {name.replace("_", " "): np.asarray(values) for name, values in indices.items()}
+    given = {name: np.asarray(values) for name, values in indices.items()}
     for name, values in given.items():
         if values.dtype.kind not in "iu":
             raise TypeError(f"{name} must be integers; got {values.dtype}")

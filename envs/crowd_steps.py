@@ -64,8 +64,8 @@ class CrowdSteps:
             _refuse_shape(choices, wanted, follow=ways[0])
         given = (
             rngs[0].random(size),
-            whole("global actions", a_g, s_g.shape),
-            whole("global states", s_g, s_g.shape),
+            whole("global_actions", a_g, s_g.shape),
+            whole("global_states", s_g, s_g.shape),
             whole("counts", counts, (size, n_states)),
         )
         laws = policy_laws(choices) if ways[0] else self._own_laws(choices, counts)

@@ -35,7 +35,7 @@ class GlobalSteps:
         Raises:
             TypeError, ValueError: states or actions that are no integers in range, or another shape.
         """
-        actions, states = whole("global actions", a_g, s_g.shape), whole("global states", s_g, s_g.shape)
+        actions, states = whole("global_actions", a_g, s_g.shape), whole("global_states", s_g, s_g.shape)
         paid, moved = np.empty(len(s_g)), np.empty(len(s_g), INT64)
         part = 0, len(s_g), False, False
         bad = loops().step_global(part, rng.random(len(s_g)), actions, states, *self.tables, paid, moved)

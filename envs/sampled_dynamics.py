@@ -37,7 +37,7 @@ class SampledDynamics:
 
     def step_global(self, draws: Draws, s_g: IntArray, a_g: IntArray) -> Outcome:
         """See `Dynamics`."""
-        a_g = allowed("global actions", a_g, s_g.shape, self.n_actions[0])
+        a_g = allowed("global_actions", a_g, s_g.shape, self.n_actions[0])
         return self.pay_global(draws.rewards, s_g, a_g), self.sample_global(draws.moves, s_g, a_g)
 
     def step_local(
@@ -52,7 +52,7 @@ class SampledDynamics:
         sums: FloatArray | None = None,
     ) -> Outcome:
         """See `Dynamics`."""
-        a_l = allowed("local actions", a_l, s_l.shape, self.n_actions[1])
+        a_l = allowed("local_actions", a_l, s_l.shape, self.n_actions[1])
         paid = self.pay_local(draws.rewards, s_l, s_g, a_l)
         if sums is not None:
             sums[...] = paid.sum(axis=-1)

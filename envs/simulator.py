@@ -69,6 +69,10 @@ class _Simulator:
         self._draws = Draws(streams.global_moves, streams.rewards), Draws(streams.local_moves, streams.rewards)
         self.global_states = sample_rows(streams.start.random(self.n_populations), self._initial_thresholds)
 
+    def _check_started(self) -> None:
+        if not hasattr(self, "_draws"):
+            raise RuntimeError("call reset(streams) before step()")
+
 
 class IndividualSimulator(_Simulator):
     """Populations whose agents are kept one by one.
@@ -111,10 +115,12 @@ class IndividualSimulator(_Simulator):
             local_actions: int64 [n_populations, n_agents].
 
         Raises:
+            RuntimeError: called before `reset`.
             TypeError, ValueError: actions that are no integers in range, or another shape; no state has changed then.
         """
+        self._check_started()
         old, shape, sums = self.global_states, self.local_states.shape, np.empty(self.n_populations)
-        local_actions = whole("local actions", local_actions, shape)
+        local_actions = whole("local_actions", local_actions, shape)
         global_reward, moved = self.dynamics.step_global(self._draws[0], old, np.asarray(global_actions))
         paid_at = old[:, None]
         seen = paid_at if self.local_timing == "paper" else moved[:, None]
@@ -178,7 +184,8 @@ class LumpedSimulator(_Simulator):
             local_policy: pi_l, float [s_l, s_g, a_l], rows sum to 1.
 
         Raises:
-            TypeError, ValueError: actions that are no integers in range, or another shape.
+            RuntimeError: called before `reset`.
+            TypeError, ValueError: actions that are no integers in range, or another shape; or rows that are no laws.
         """
         return self._step(global_actions, local_policy, follow=True)
 
@@ -190,11 +197,13 @@ class LumpedSimulator(_Simulator):
             choices: float [n_populations, s_l, a_l]; rows of empty states are not read.
 
         Raises:
-            TypeError, ValueError: actions that are no integers in range, or another shape.
+            RuntimeError: called before `reset`.
+            TypeError, ValueError: actions that are no integers in range, or another shape; or rows that are no laws.
         """
         return self._step(global_actions, choices, follow=False)
 
     def _step(self, global_actions: IntArray, choices: FloatArray, *, follow: bool) -> Payment:
+        self._check_started()
         global_reward, self.global_states, local_reward, self.counts = self.dynamics.step_crowds(
             self._draws,
             self.global_states,

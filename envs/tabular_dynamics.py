@@ -84,7 +84,7 @@ class TabularDynamics:
         per_row = (shape[0], 1) if shape == s_l.shape else s_l.shape
         globals_ = np.empty((2, *per_row), dtype=np.int64)
         globals_[0], globals_[1] = s_g, seen
-        states, actions = whole("local states", s_l, s_l.shape), whole("local actions", a_l, s_l.shape)
+        states, actions = whole("local_states", s_l, s_l.shape), whole("local_actions", a_l, s_l.shape)
         totals = np.empty(shape[0])
         compiled = loops()
         bad = compiled.step_agents(

@@ -41,11 +41,11 @@ def make(random_game: Callable[..., TabularGame]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("actions", "error", "message"),
     [
-        (np.zeros((2, 4), int), ValueError, r"local actions must have shape \[2, 3\]; got \[2, 4\]"),
-        (np.zeros(6, int), ValueError, r"local actions must have shape \[2, 3\]; got \[6\]"),
-        (np.zeros((2, 1), int), ValueError, r"local actions must have shape \[2, 3\]; got \[2, 1\]"),
-        (np.full((2, 3), 0.9), TypeError, "local actions must be integers; got float64"),
-        (np.zeros((2, 3), bool), TypeError, "local actions must be integers; got bool"),
+        (np.zeros((2, 4), int), ValueError, r"local_actions must have shape \[2, 3\]; got \[2, 4\]"),
+        (np.zeros(6, int), ValueError, r"local_actions must have shape \[2, 3\]; got \[6\]"),
+        (np.zeros((2, 1), int), ValueError, r"local_actions must have shape \[2, 3\]; got \[2, 1\]"),
+        (np.full((2, 3), 0.9), TypeError, "local_actions must be integers; got float64"),
+        (np.zeros((2, 3), bool), TypeError, "local_actions must be integers; got bool"),
         (np.array([[0, 0, 0], [0, 0, 2]]), ValueError, r"entry \[1, 2\]"),
         (np.array([[0, -1, 0], [0, 0, 0]]), ValueError, r"entry \[0, 1\]"),
     ],
@@ -67,11 +67,11 @@ def test_local_actions_that_are_refused_change_no_state(
 @pytest.mark.parametrize(
     ("actions", "error", "message"),
     [
-        (np.array([0, 2]), ValueError, "global actions must lie|population 1"),
-        (np.array([-1, 0]), ValueError, "global actions must lie|population 0"),
-        (np.array([0]), ValueError, r"global actions must have shape \[2\]; got \[1\]"),
-        (np.array([0.0, 0.0]), TypeError, "global actions must be integers; got float64"),
-        (np.array([True, False]), TypeError, "global actions must be integers; got bool"),
+        (np.array([0, 2]), ValueError, "global_actions must lie|population 1"),
+        (np.array([-1, 0]), ValueError, "global_actions must lie|population 0"),
+        (np.array([0]), ValueError, r"global_actions must have shape \[2\]; got \[1\]"),
+        (np.array([0.0, 0.0]), TypeError, "global_actions must be integers; got float64"),
+        (np.array([True, False]), TypeError, "global_actions must be integers; got bool"),
     ],
 )
 def test_global_actions_are_refused_by_every_simulator(
@@ -81,6 +81,13 @@ def test_global_actions_are_refused_by_every_simulator(
         make(IndividualSimulator, as_functions).step(actions, np.zeros((2, 3), dtype=np.int64))
     with pytest.raises(error, match=message):
         make(LumpedSimulator, as_functions).step(actions, UNIFORM)
+
+
+def test_steps_before_the_first_reset_are_refused(random_game: Callable[..., TabularGame]) -> None:
+    with pytest.raises(RuntimeError, match=r"call reset\(streams\) before step\(\)"):
+        IndividualSimulator(random_game(1), 3).step(ZERO[:1], np.zeros((1, 3), dtype=np.int64))
+    with pytest.raises(RuntimeError, match=r"call reset\(streams\) before step\(\)"):
+        LumpedSimulator(random_game(1), 3).step(ZERO[:1], UNIFORM)
 
 
 @KINDS
@@ -155,12 +162,12 @@ def test_the_first_population_out_of_range_is_named_for_any_number_of_threads(
 
 def test_negative_states_do_not_count_from_the_end(random_game: Callable[..., TabularGame]) -> None:
     game = random_game(1)
-    with pytest.raises(ValueError, match=r"global states must lie in \[0, 2\); entry \[1\] is -1"):
+    with pytest.raises(ValueError, match=r"global_states must lie in \[0, 2\); entry \[1\] is -1"):
         GlobalPolicy.constant(game, 2, 0).act(np.array([0, -1]), np.array([[2, 0], [1, 1]]))
     local = LocalPolicy.named("uniform", game)
-    with pytest.raises(ValueError, match=r"local states must lie in \[0, 2\); entry \[0\] is -2"):
+    with pytest.raises(ValueError, match=r"local_states must lie in \[0, 2\); entry \[0\] is -2"):
         local.act(np.array([-2]), np.array([0]))
-    with pytest.raises(ValueError, match=r"global states must lie in \[0, 2\); entry \[0\] is 2"):
+    with pytest.raises(ValueError, match=r"global_states must lie in \[0, 2\); entry \[0\] is 2"):
         local.act(np.array([1]), np.array([2]))
     law, rng = RewardLaw(values=[[0.0, 1.0]] * 3, probabilities=[[0.5, 0.5]] * 3), np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"an index must lie in \[0, 3\); entry \[1\] is -1"):

@@ -27,7 +27,7 @@ REFUSED_GLOBALLY: list[Any] = [
     ([-1, 0], {}, ValueError, r"population 0 is in state \d and its global agent acts -1"),
     ([0, 0], {"global_states": np.array([0, 2])}, ValueError, r"population 1 is in state 2 and its global agent acts"),
     ([0.0, 0.0], {}, TypeError, "actions must be integers; got float64"),
-    ([0], {}, ValueError, r"global actions must have shape \[2\]; got \[1\]"),
+    ([0], {}, ValueError, r"global_actions must have shape \[2\]; got \[1\]"),
 ]
 BAD_COUNTS = (
     [0, 0],
