@@ -99,6 +99,8 @@ class Transitions:
             checked["own_rewards"] = float_array("own_rewards", self.own_rewards, (2, *shape))
             offsets = np.zeros(shape) if self.own_offsets is None else self.own_offsets
             checked["own_offsets"] = float_array("own_offsets", offsets, shape)
+        elif self.own_offsets is not None:
+            raise ValueError("own_offsets must be omitted where own_rewards is")
         for name, array in checked.items():
             freeze(array)
             object.__setattr__(self, name, array)

@@ -265,6 +265,8 @@ def test_logs_that_make_no_sense_are_refused(changes: dict[str, Any], error: typ
         ({"global_states": [2, 0]}, r"global_states must lie in \[0, 2\); entry \[0\] is 2"),
         ({"n_global_actions": 0}, "n_global_actions must be at least 1; got 0"),
         ({"own_rewards": np.zeros((2, 3, 2))}, "own_rewards must have 4 axes"),
+        ({"own_rewards": None}, "own_offsets must be omitted where own_rewards is"),
+        ({"own_offsets": np.zeros((3, 2, 3))}, r"own_offsets must have shape"),
         ({"global_rewards": [0.0, np.inf]}, r"global_rewards must be finite; entry \[1\] is inf"),
     ],
 )
