@@ -90,14 +90,16 @@ class _Point:
 
 def _point(problem: FleetProblem, chain: LumpedChain) -> _Point:
     gradient = chain.local_gradient(partial(problem.kernel, problem.n_agents - 1), exact=problem.n_samples == 0)
-    target = _greedy(gradient, chain.local_policy)
-    return _Point(chain, gradient, target, float(np.vdot(target - chain.local_policy.table, gradient)))
+    # Of all rows, whether `_greedy` changes them or not. Where all returns are equal there is nothing but rounding.
+    losses = gradient.max(axis=2, keepdims=True) - gradient
+    gap = float(np.vdot(chain.local_policy.table, losses)) if problem.game.value_bound > 0 else 0.0
+    return _Point(chain, gradient, _greedy(gradient, chain.local_policy), gap)
 
 
 def _greedy(gradient: FloatArray, current: LocalPolicy) -> FloatArray:
     """tau, [s_l, s_g, a_l]; rows in which no action matters keep the current policy."""
     best = gradient.max(axis=2, keepdims=True)
-    tie = TIE_TOLERANCE * max(1.0, float(np.abs(gradient).max()))
+    tie = TIE_TOLERANCE * float(np.abs(gradient).max())
     greedy = np.eye(gradient.shape[2])[(gradient >= best - tie).argmax(axis=2)]
     indifferent = best - gradient.min(axis=2, keepdims=True) <= tie
     return np.where(indifferent, current.table, greedy)

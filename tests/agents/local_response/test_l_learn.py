@@ -184,6 +184,24 @@ def test_converged_means_that_the_certificate_meets_the_tolerance(
             assert result.converged == (result.certificate <= tolerance * game.value_bound)
 
 
+def test_rewards_of_any_size_are_climbed_alike(random_game: Games, random_global: GlobalPolicies) -> None:
+    """Multiplied by a power of 2, which changes no digit, they lead to the same policy, with the same certificate."""
+    game, global_policy = tiny(random_game, random_global, STOCHASTIC_OPTIMUM)
+    wanted = l_learn(game, global_policy)
+    for scale in (2.0**-40, 2.0**40):
+        scaled = replace(game, global_reward=scale * game.global_reward, local_reward=scale * game.local_reward)
+        result = l_learn(scaled, global_policy)
+        assert (result.policy.table == wanted.policy.table).all()
+        assert (result.value, result.certificate) == (scale * wanted.value, scale * wanted.certificate)
+    assert wanted.certificate > 0
+
+
+def test_equal_returns_leave_nothing_to_climb(random_game: Games, random_global: GlobalPolicies) -> None:
+    game = replace(random_game(0), global_reward=np.full((2, 2), -1.0), local_reward=np.full((2, 2, 2), -1.0))
+    result = l_learn(game, random_global(game, 2, 0))
+    assert (result.converged, result.certificate, result.n_iterations) == (True, 0, 0)
+
+
 def test_start_is_kept_where_nothing_is_gained(random_game: Games, random_global: GlobalPolicies) -> None:
     game, global_policy = tiny(random_game, random_global, 3)
     best, value = brute_force.best_local_response(game, global_policy.probabilities(), 2, 2)
