@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from kofn.envs.arrays import FloatArray
+from kofn.experiments.folders import SWEEP_FILE
 from kofn.experiments.statistics import Interval, aggregate
-from kofn.experiments.sweeps.folder import SWEEP_FILE
 
 Row = Mapping[str, str]
 
