@@ -96,13 +96,32 @@ def registered_game(name: str, **options: Any) -> Any:
     return make(**options)
 
 
-def changed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a registered game's options that are not its defaults: two games that agree in them are the same."""
+def default_options(name: str) -> dict[str, Any]:
+    """A registered game's options at their defaults."""
     parameters = inspect.signature(game_module(name).game).parameters
     return {
-        option: value
+        option: parameter.default
+        for option, parameter in parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+
+
+def typed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A registered game's options, integers as floats where the default is one: 1 and 1.0 are one game."""
+    defaults = default_options(name)
+    return {
+        option: float(value) if type(value) is int and isinstance(defaults.get(option), float) else value
         for option, value in options.items()
-        if option not in parameters or value != parameters[option].default
+    }
+
+
+def changed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a registered game's options that are not its defaults: two games that agree in them are the same."""
+    defaults = default_options(name)
+    return {
+        option: value
+        for option, value in typed_options(name, options).items()
+        if option not in defaults or value != defaults[option]
     }
 
 

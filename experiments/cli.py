@@ -27,6 +27,7 @@ from kofn.experiments.config import (
     TrainConfig,
     going_on,
 )
+from kofn.experiments.interrupts import sigterm_as_ctrl_c
 from kofn.experiments.plots.redraw import redraw
 from kofn.experiments.report import write_report
 from kofn.experiments.reproduce import reproduce
@@ -122,7 +123,8 @@ def _run(config: AnyConfig) -> int:
 
 def _train(config: TrainConfig) -> int:
     try:
-        outcome = train(config, on_proposal=None if sys.stderr.isatty() else _print_proposal)
+        with sigterm_as_ctrl_c():
+            outcome = train(config, on_proposal=None if sys.stderr.isatty() else _print_proposal)
     except KeyboardInterrupt:
         said = f"{going_on(config)} to go on ({game_id(config.game)}, seed {config.seed})"
         print(f"\ninterrupted; every finished proposal is saved: {said}", file=sys.stderr)
@@ -146,7 +148,8 @@ def _train(config: TrainConfig) -> int:
 
 def _sweep(config: SweepConfig) -> int:
     try:
-        result = run_sweep(config)
+        with sigterm_as_ctrl_c():
+            result = run_sweep(config)
     except KeyboardInterrupt:
         print(f"\ninterrupted; {sweep_command.resume_hint(config)}", file=sys.stderr)
         return INTERRUPTED

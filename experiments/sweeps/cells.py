@@ -7,6 +7,7 @@ numbers, whatever their learner or k, so that their differences are paired.
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +33,16 @@ from kofn.wrappers.continuous_episodes import is_continuous
 
 ACCURACY_ROLLOUTS = 500
 
+EPISODE_COLUMNS = ("global_state", "global_action", "counts")
+"""Columns of a recorded episode; the third holds a list per step."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CellOutcome:
     """What a cell found, as JSON values.
 
     Attributes:
-        row: its line in results.csv, without the settings.
+        row: its line in results.csv, without the settings; `return` and `standard_error` at least.
         timing: its line in timings.csv; the only part that differs between runs.
         history: one object per proposal.
         episode: one episode of the trained pair, column name -> values; empty where none was recorded.
@@ -48,6 +52,47 @@ class CellOutcome:
     timing: dict[str, Any]
     history: list[dict[str, Any]]
     episode: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """TypeError or ValueError for what tables and figures cannot be made of."""
+        _check_line("row", self.row, numbers=("return", "standard_error"))
+        _check_line("timing", self.timing)
+        if not isinstance(self.history, list):
+            raise TypeError(f"history must be a list; got {type(self.history).__name__}")
+        for i, line in enumerate(self.history):
+            _check_line(f"history[{i}]", line, ("player", "verdict"), ("step", "potential", "proposed_potential"))
+        _check_episode(self.episode)
+
+
+def _check_line(what: str, line: Any, texts: Sequence[str] = (), numbers: Sequence[str] = ()) -> None:
+    """A line of a table: plain values, among them those that are read again."""
+    if not isinstance(line, dict):
+        raise TypeError(f"{what} must be an object; got {type(line).__name__}")
+    for name, value in line.items():
+        if not isinstance(value, str | int | float | None):
+            raise TypeError(f"{what}[{name!r}] must be text, a number, true, false or null; got {value!r}")
+    for name in (*texts, *numbers):
+        if name not in line:
+            raise ValueError(f"{what} must have {name!r}; it has {', '.join(line) or 'nothing'}")
+        kind = str if name in texts else int | float
+        if not isinstance(line[name], kind) or isinstance(line[name], bool):
+            raise TypeError(f"{what}[{name!r}] must be {'text' if name in texts else 'a number'}; got {line[name]!r}")
+
+
+def _check_episode(episode: Any) -> None:
+    """Three columns of one length, or nothing."""
+    if episode == {}:
+        return
+    if not isinstance(episode, dict) or any(not isinstance(episode.get(name), list) for name in EPISODE_COLUMNS):
+        raise TypeError(
+            f"episode must be empty or have the lists {', '.join(EPISODE_COLUMNS)}; got {str(episode)[:60]}"
+        )
+    lengths = {len(episode[name]) for name in EPISODE_COLUMNS}
+    if len(lengths) > 1:
+        raise ValueError(f"the lists of episode must be of one length; got {sorted(lengths)}")
+    for i, counts in enumerate(episode["counts"]):
+        if not isinstance(counts, list):
+            raise TypeError(f"episode's counts[{i}] must be a list; got {counts!r}")
 
 
 def run_cell(config: TrainConfig) -> CellOutcome:
@@ -144,8 +189,5 @@ def _episode(model: Model) -> dict[str, Any]:
         trajectory = record_rollout(setting.game, *pair, setting.n_agents, horizon=setting.max_cycles, seed=seed)
     else:
         return {}
-    return {
-        "global_state": trajectory.global_states.tolist(),
-        "global_action": trajectory.global_actions.tolist(),
-        "counts": trajectory.counts.tolist(),
-    }
+    columns = trajectory.global_states, trajectory.global_actions, trajectory.counts
+    return {name: column.tolist() for name, column in zip(EPISODE_COLUMNS, columns, strict=True)}

@@ -19,8 +19,8 @@ from typing import Any
 
 from kofn.envs.files import FORMAT_VERSION, check_header, naming_damage, plain_name, read_json, write_json, write_text
 from kofn.experiments.folders import CELL_KIND, SWEEP_FILE, SWEEP_KIND, claim, clear
-from kofn.experiments.sweeps.cells import CellOutcome
-from kofn.experiments.sweeps.grid import BASE_COLUMNS, flat, option_fields, varied_fields
+from kofn.experiments.sweeps.cells import EPISODE_COLUMNS, CellOutcome
+from kofn.experiments.sweeps.grid import BASE_COLUMNS, flattened, option_fields, varied_fields
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -127,7 +127,7 @@ def write_tables(folder: Path, cells: Mapping[str, dict[str, Any]], finished: Ma
     done = [name for name in cells if name in finished]
     descriptions = list(cells.values())
     columns = dict.fromkeys((*BASE_COLUMNS, *option_fields(descriptions), *varied_fields(descriptions)))
-    settings = {name: flat(cells[name]) for name in done}
+    settings = dict(zip(cells, flattened(descriptions), strict=True))
     rows, timings = [], []
     for name in done:
         shown = {"cell": name, **{column: settings[name].get(column) for column in columns}}
@@ -143,7 +143,7 @@ def _episode_lines(name: str, episode: Mapping[str, Any]) -> list[dict[str, Any]
     """Lines of episodes.csv; the counts per local state stand in one column, separated by spaces."""
     if not episode:
         return []
-    columns = (episode["global_state"], episode["global_action"], episode["counts"])
+    columns = (episode[name] for name in EPISODE_COLUMNS)
     return [
         {
             "cell": name,

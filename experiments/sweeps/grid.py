@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
 from kofn.envs.arrays import known_name
-from kofn.envs.registration import changed_options
+from kofn.envs.registration import changed_options, default_options, typed_options
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.train import resolved
 
@@ -78,6 +78,7 @@ def _leaves(config: Any, prefix: str = "") -> Iterator[str]:
 def describe(config: TrainConfig) -> dict[str, Any]:
     """What fixes a cell's outcome, as JSON values; default sizes are filled in."""
     content = asdict(resolved(config))
+    content["options"] = typed_options(config.game, config.options)
     return {name: value for name, value in content.items() if name not in PRESENTATION}
 
 
@@ -97,14 +98,24 @@ def cell_hash(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def flattened(descriptions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Descriptions with dotted names; an option that only some of them name is at its default in the others."""
+    named = {name for description in descriptions for name in description["options"]}
+    found = []
+    for description in descriptions:
+        defaults = {name: value for name, value in default_options(description["game"]).items() if name in named}
+        found.append(flat({**description, "options": {**defaults, **description["options"]}}))
+    return found
+
+
 def varied_fields(descriptions: Sequence[Mapping[str, Any]]) -> list[str]:
     """Fields, other than the base columns, in which the cells of a sweep differ."""
-    flattened = [flat(description) for description in descriptions]
-    names = list(dict.fromkeys(name for content in flattened for name in content))
+    found = flattened(descriptions)
+    names = list(dict.fromkeys(name for content in found for name in content))
     return [
         name
         for name in names
-        if name not in BASE_COLUMNS and len({json.dumps(content.get(name)) for content in flattened}) > 1
+        if name not in BASE_COLUMNS and len({json.dumps(content.get(name)) for content in found}) > 1
     ]
 
 
@@ -117,8 +128,9 @@ def literal(text: str) -> Any:
 
 
 def option_fields(descriptions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Options of games that any cell names, dotted."""
-    return list(dict.fromkeys(f"{OPTIONS}{name}" for description in descriptions for name in description["options"]))
+    """Options of games that are not at their defaults in some cell, dotted."""
+    changed = [changed_options(description["game"], description["options"]) for description in descriptions]
+    return list(dict.fromkeys(f"{OPTIONS}{name}" for options in changed for name in options))
 
 
 def label(description: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from kofn.envs import GAMES
 from kofn.envs.files import read_npz
 from kofn.experiments import cli
 from kofn.experiments import train as train_module
+from kofn.experiments.folders import clear
 
 SMALL = ["--n-agents", "30", "--k", "2", "--max-cycles", "20", "--n-rollouts", "200", "--alternation.n-rollouts", "300"]
 TRAIN = ["train", "warehouse_dispatch", "--learner", "paper", *SMALL]
@@ -281,3 +282,5 @@ def test_the_default_learner_lists_the_equilibria_and_keeps_the_best(capsys):
     before = files_of(Path("run/starts") / best)
     assert cli.main([*command, "--resume"]) == 0  # everything is there already: nothing changes
     assert files_of(Path("run/starts") / best) == before
+    clear(Path("run"), "train")  # nothing that training and report have written is missing from the list
+    assert [path.name for path in Path("run").rglob("*") if path.is_file()] == [".lock"]

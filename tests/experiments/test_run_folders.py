@@ -1,7 +1,11 @@
 """Whose a folder is: what `kofn train` and `kofn sweep` refuse, what --overwrite removes, and one writer at a time."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +14,7 @@ import pytest
 
 from kofn.agents import AlternatingConfig, AlternatingMARL
 from kofn.envs.registration import registered_game
-from kofn.experiments import cli
+from kofn.experiments import cli, sweep_command
 from kofn.experiments.config import TrainConfig
 from kofn.experiments.sweeps.lock import folder_lock
 from kofn.experiments.sweeps.sweep import sweep
@@ -104,11 +108,11 @@ def test_a_run_and_a_sweep_keep_out_of_each_others_folders(capsys: pytest.Captur
 
 def test_nothing_is_left_of_a_run_that_is_overwritten() -> None:
     """Stopped before its first proposal, the new run has no outcome; a file of the user's own stays."""
-    assert cli.main([*SEVERAL, "--nash-gap"]) == 0
-    assert cli.main(["report", "own"]) == 0
-    assert {"evaluation.csv", "gain.csv", "equilibria.csv", "nash_gap.csv", "trajectory.csv"} <= set(
-        files_of(Path("own"))
-    )
+    train(replace(CELL, nash_gap=True))
+    build_model(CELL).save("own/starts/paper")
+    for name in ("gain.csv", "equilibria.csv", "occupancy.svg", "report.html"):
+        Path("own", name).write_text("of the old run")
+    assert {"evaluation.csv", "nash_gap.csv", "trajectory.csv", "potential.png"} <= set(files_of(Path("own")))
     Path("own/notes.txt").write_text("thesis")
 
     def stop(_: object) -> None:
@@ -171,3 +175,72 @@ def test_a_gap_that_is_not_to_be_had_is_refused_before_training(
     assert "products per step of the chain at n_agents=200, more than" in said
     assert "proposal 1" not in said
     assert not list(empty_folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "why"),
+    [
+        ("row", 3, "row must be an object; got int"),
+        ("row", {"retrun": 1.0, "standard_error": 0.1}, "row must have 'return'; it has retrun, standard_error"),
+        ("row", {"return": "high", "standard_error": 0.1}, "row['return'] must be a number; got 'high'"),
+        (
+            "row",
+            {"return": 1.0, "standard_error": 0.1, "k": [1]},
+            "row['k'] must be text, a number, true, false or null",
+        ),
+        ("timing", [], "timing must be an object; got list"),
+        ("history", {}, "history must be a list; got dict"),
+        ("history", [{"step": 1}], "history[0] must have 'player'; it has step"),
+        ("episode", [], "episode must be empty or have the lists global_state, global_action, counts; got []"),
+        (
+            "episode",
+            {"global_state": [1], "global_action": [1], "counts": []},
+            "the lists of episode must be of one length; got [0, 1]",
+        ),
+        ("episode", {"global_state": [1], "global_action": [1], "counts": [5]}, "episode's counts[0] must be a list"),
+    ],
+)
+def test_a_cell_of_other_content_is_named_and_run_again(part: str, content: object, why: str) -> None:
+    sweep_one()
+    before = files_of(Path("own"))
+    (cell,) = Path("own/cells").iterdir()
+    cell.write_text(json.dumps({**json.loads(cell.read_text()), part: content}))
+    with ThreadPoolExecutor(1) as executor:
+        result = sweep([CELL], executor, folder="own", resume=True)
+    assert list(result.damaged) == [str(cell)]
+    assert f"{cell} is damaged: {why}" in result.damaged[str(cell)]
+    assert result.n_new == 1
+    assert files_of(Path("own"))["results.csv"] == before["results.csv"]
+
+
+@pytest.fixture
+def sigterm_is_nobodys() -> Iterator[None]:
+    """Whoever leaves SIGTERM to the system fails, and does not take the tests with it."""
+
+    def unheard(*_: object) -> None:
+        raise AssertionError("SIGTERM was not heard")
+
+    before = signal.signal(signal.SIGTERM, unheard)
+    yield
+    assert signal.getsignal(signal.SIGTERM) is unheard  # as it was
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("sigterm_is_nobodys")
+def test_sigterm_ends_a_command_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def terminated(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(cli, "_print_proposal", terminated)
+    assert cli.main(TRAIN) == cli.INTERRUPTED
+    assert "interrupted; every finished proposal is saved: add --resume" in capsys.readouterr().err
+    assert len(AlternatingMARL.load("own").history) == 1
+    Path("own").rename("run")
+    monkeypatch.setattr(sweep_command, "record_cell", terminated)
+    with ThreadPoolExecutor(1) as executor:
+        monkeypatch.setattr(sweep_command, "backend_executor", lambda *_: executor)
+        assert cli.main([*SWEEP, "--vary", "alternation.eta=0.5,1"]) == cli.INTERRUPTED
+    assert "1 finished cells are saved in own: add --resume" in capsys.readouterr().err
+    assert len(Path("own/results.csv").read_text().splitlines()) == 2

@@ -21,6 +21,8 @@ from kofn.experiments.sweeps.folder import read_cells, read_sweep, start_sweep, 
 from kofn.experiments.sweeps.grid import cell_hash, describe
 from kofn.experiments.tracking import trackers
 
+ROW = {"return": 1.0, "standard_error": 0.1}
+
 EVIL = (
     "../outside",
     "..",
@@ -55,7 +57,7 @@ def test_plain_names_pass() -> None:
     [
         lambda folder, name: read_done(folder, name, None),
         lambda folder, name: read_cells(folder, [name]),
-        lambda folder, name: write_cell(folder, name, CellOutcome(row={}, timing={}, history=[], episode={})),
+        lambda folder, name: write_cell(folder, name, CellOutcome(row=ROW, timing={}, history=[], episode={})),
         lambda folder, name: trackers(folder, name, {}, project=None),
         lambda folder, name: save_in_formats(Figure(), folder, name),
         lambda _, name: sweep_folder(SweepConfig(games=(name,))),
@@ -74,7 +76,7 @@ def swept(tmp_path: Path) -> Path:
     description = describe(TrainConfig(game="formation", k=1, n_agents=3))
     name = cell_hash(description)
     timing = {"train_seconds": 1.0, "train_cpu_seconds": 1.0}
-    outcome = CellOutcome(row={"return": 1.0, "standard_error": 0.1}, timing=timing, history=[], episode={})
+    outcome = CellOutcome(row=ROW, timing=timing, history=[], episode={})
     start_sweep(folder, {name: description}, resume=False, overwrite=False)
     write_cell(folder, name, outcome)
     write_tables(folder, {name: description}, {name: outcome})

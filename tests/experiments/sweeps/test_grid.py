@@ -8,7 +8,9 @@ import pytest
 from kofn.agents import AlternatingConfig, GLearner, LLearner, ObservationAware
 from kofn.experiments.config import SweepConfig, TrainConfig
 from kofn.experiments.sweep_command import parse_vary, sweep_tasks
-from kofn.experiments.sweeps.grid import cell_hash, describe, grid, varied_fields
+from kofn.experiments.sweeps.cells import CellOutcome
+from kofn.experiments.sweeps.folder import write_tables
+from kofn.experiments.sweeps.grid import cell_hash, describe, grid, option_fields, varied_fields
 
 BASE = TrainConfig(game="formation")
 
@@ -112,3 +114,35 @@ def test_a_sweep_trains_what_a_single_run_trains_by_default():
 def test_an_unknown_game_is_refused_before_anything_starts():
     with pytest.raises(ValueError, match="did you mean 'formation'"):
         sweep_tasks(SweepConfig(games=("formatoin",)))
+
+
+@pytest.mark.parametrize("spelled_out", [{"discount": 0.9}, {}])
+def test_the_table_is_the_same_whether_or_not_defaults_are_spelled_out(spelled_out, tmp_path):
+    """Also where only some cells do so, as in a sweep that was extended."""
+    tasks = grid(BASE, {"seed": range(2)})
+    descriptions = [describe(task) for task in (tasks[0], replace(tasks[1], options=spelled_out))]
+    assert varied_fields(descriptions) == option_fields(descriptions) == []
+    outcome = CellOutcome(row={"return": 1.0, "standard_error": 0.1}, timing={}, history=[], episode={})
+    cells = {cell_hash(description): description for description in descriptions}
+    write_tables(tmp_path, cells, dict.fromkeys(cells, outcome))
+    header = (tmp_path / "results.csv").read_text().splitlines()[0]
+    assert header == "cell,game,learner,k,n_agents,max_cycles,seed,return,standard_error"
+
+
+def test_a_default_stands_in_the_column_of_an_option_that_is_varied(tmp_path):
+    """In a cell that does not name it, too; another game has none."""
+    warehouse = TrainConfig(game="warehouse_dispatch")
+    tasks = [warehouse, replace(warehouse, options={"n_zones": 3}), BASE]
+    cells = {cell_hash(describe(task)): describe(task) for task in tasks}
+    assert varied_fields(list(cells.values())) == ["options.n_zones"]
+    outcome = CellOutcome(row={"return": 1.0, "standard_error": 0.1}, timing={}, history=[], episode={})
+    write_tables(tmp_path, cells, dict.fromkeys(cells, outcome))
+    header, *lines = (line.split(",") for line in (tmp_path / "results.csv").read_text().splitlines())
+    assert [line[header.index("options.n_zones")] for line in lines] == ["5", "3", ""]
+
+
+def test_integers_for_options_that_are_floats_name_the_same_cell():
+    config = SweepConfig(games=("constrained_exploration",), seeds=1, vary=("options.pull=1,1.0,0,0.0",))
+    descriptions = [describe(task) for task in sweep_tasks(config)]
+    assert len({cell_hash(description) for description in descriptions}) == 2
+    assert [repr(description["options"]["pull"]) for description in descriptions] == ["1.0", "1.0", "0.0", "0.0"]
