@@ -28,7 +28,8 @@ import numpy as np
 
 from kofn.agents.equilibrium.relaxation import relaxed_potential
 from kofn.agents.global_response.g_learn import g_learn
-from kofn.agents.global_response.g_learn_plan import GLearnConfig, make_plan
+from kofn.agents.global_response.g_learn_config import GLearnConfig
+from kofn.agents.global_response.g_learn_plan import make_plan
 from kofn.agents.global_response.global_search import ClimbOutcome, climb_global
 from kofn.agents.joint_control.central_planner import centralised_local_bound
 from kofn.agents.local_response.l_learn import LLearnResult, l_learn
