@@ -25,13 +25,13 @@ TWO_53 = 2.0**53
 
 
 @compiled_for_threads
-def number(stream: Any, position: int) -> int:
+def number(stream: Any, position: int) -> np.int64:
     """Uniform on 0 .. 2^53 - 1 at `position` of a stream (splitmix64)."""
     z = stream + np.uint64(position) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
-    return np.int64(z >> np.uint64(11))  # type: ignore[no-any-return]  # an integer of the compiler's
+    return np.int64(z >> np.uint64(11))
 
 
 @compiled_for_threads
@@ -49,7 +49,8 @@ def see(scratch: FloatArray, numbers: IntArray, n_agents: int, stream: Any, posi
     """
     if n_agents > 0:
         return _see_few(scratch, len(numbers), n_agents, stream, position, terms)
-    k, rank, level = len(numbers), terms[0, len(numbers)], 0.0
+    k, level = len(numbers), 0.0
+    rank: int = terms[0, k]
     for j in range(k):
         numbers[j] = number(stream, position + j)
     for y in range(terms.shape[0] - 1):
