@@ -4,7 +4,7 @@ The k sampled agents are treated as the whole population: the surrogate MDP has 
 agents, rewards r_D and the adapted Bellman operator T (exact) or T_{k,m} (m samples per entry). Its fixed point Q gives
 the policy
 
-    pi_g(s_g, F) = the lowest action a with Q(s_g, F, a) >= max Q - 1e-9,
+    pi_g(s_g, F) = the lowest action a with Q(s_g, F, a) >= max Q - 1e-9 r~/(1-gamma),
 
 the tolerance because symmetric games have exact ties. Samples are drawn once, so that T_{k,m} is one contraction with
 one fixed point, and value iteration stops on the span certificate of `kofn.agents.solvers`. Variants:
@@ -162,7 +162,7 @@ def g_learn(
         fixed_point = solve(plan)
     q_values, tuple_q_values = _tables(fixed_point.values, game, k, plan)
     return GLearnResult(
-        policy=greedy_policy(q_values, game, k),
+        policy=greedy_policy(q_values, game, k, TIE_TOLERANCE * (game.value_bound or 1.0)),
         q_values=q_values,
         tuple_q_values=tuple_q_values,
         operator=plan.operator,
@@ -241,9 +241,9 @@ def surrogate_kernels(
     return [sampled_kernel(transition, k, n_samples, rng) for transition in transitions]
 
 
-def greedy_policy(q_values: FloatArray, game: Sizes, k: int) -> GlobalPolicy:
-    """The lowest action within 1e-9 of the best in every (s_g, histogram)."""
-    best = q_values >= q_values.max(axis=2, keepdims=True) - TIE_TOLERANCE
+def greedy_policy(q_values: FloatArray, game: Sizes, k: int, tie: float = TIE_TOLERANCE) -> GlobalPolicy:
+    """The lowest action within `tie` of the best in every (s_g, histogram)."""
+    best = q_values >= q_values.max(axis=2, keepdims=True) - tie
     return GlobalPolicy(
         table=best.argmax(axis=2), k=k, n_local_states=game.n_local_states, n_actions=game.n_global_actions
     )

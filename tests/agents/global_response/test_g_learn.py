@@ -15,7 +15,7 @@ from kofn.agents.global_response.g_learn import choose_operator
 from kofn.agents.operators import surrogate_reward
 from kofn.envs import LocalPolicy, TabularGame
 from kofn.envs.arrays import FloatArray
-from kofn.envs.histograms import n_histograms, rank_histograms
+from kofn.envs.histograms import n_histograms
 from kofn.envs.warehouse_dispatch import game as warehouse
 
 Games = Callable[..., TabularGame]
@@ -48,7 +48,7 @@ def test_q_equals_value_iteration_on_tuples(
     assert np.abs(result.q_values - exact).max() <= result.certificate + 1e-10
     # Where the best action is clear, it is the one chosen; elsewhere the choice is as good up to the certificate.
     chosen = np.take_along_axis(exact, result.policy.table[:, :, None], axis=2)[:, :, 0]
-    assert (chosen >= exact.max(axis=2) - 2 * result.certificate - 2e-9).all()
+    assert (chosen >= exact.max(axis=2) - 2 * result.certificate - 2e-9 * game.value_bound).all()
     clear = np.diff(np.sort(exact, axis=2)[:, :, -2:], axis=2)[:, :, 0] > 1e-5
     assert clear.mean() > 0.5
     assert (result.policy.table[clear] == exact.argmax(axis=2)[clear]).all()
@@ -65,38 +65,7 @@ def test_seeing_everyone_gives_the_full_information_optimum(
     played = brute_force.potential(game, result.policy.probabilities(), local_policy.table, n, n)
     optimum = brute_force.optimal_potential(game, local_policy.table, n)
     # A policy greedy for Q within e of Q* loses at most 2 e/(1 - gamma).
-    assert optimum - (2e-9 + 2 * result.certificate) / 0.1 <= played <= optimum + 1e-9
-
-
-def copies_of_one_action(game: TabularGame, bonus: float) -> TabularGame:
-    """Three global actions with the same effect; the last pays `bonus` more."""
-    rewards = np.repeat(game.global_reward[:, :1], 3, axis=1)
-    rewards[:, 2] += bonus
-    return replace(
-        game,
-        global_transition=np.repeat(game.global_transition[:, :1], 3, axis=1),
-        global_reward=rewards,
-        labels=None,
-    )
-
-
-def test_ties_within_the_tolerance_go_to_the_lowest_action(random_game: Games, random_local: LocalPolicies) -> None:
-    game = random_game(4)
-    policy = random_local(game, 4)
-    tied = g_learn(copies_of_one_action(game, 5e-10), policy, k=2)
-    assert (tied.q_values.argmax(axis=2) == 2).all()
-    assert (tied.policy.table == 0).all()
-    better = g_learn(copies_of_one_action(game, 5e-9), policy, k=2)
-    assert (better.policy.table == 2).all()
-
-
-def test_mirror_image_actions_tie(warehouse3: TabularGame) -> None:
-    """Under the uniform policy the ring is symmetric: from zone 0, crowds in zones 1 and 2 are equally near."""
-    result = g_learn(warehouse3, LocalPolicy.named("uniform", warehouse3), k=6)
-    crowds = rank_histograms(np.array([[0, 3, 3], [2, 2, 2], [4, 1, 1]]))
-    assert result.q_values[0, crowds, 1] == pytest.approx(result.q_values[0, crowds, 2], abs=1e-9)
-    assert (result.policy.table[0, crowds] != 2).all()
-    assert result.policy.table[0, crowds[0]] == 1
+    assert optimum - (2e-9 * game.value_bound + 2 * result.certificate) / 0.1 <= played <= optimum + 1e-9
 
 
 @pytest.mark.parametrize("sample_global", [False, True])
