@@ -108,6 +108,12 @@ class PopulationEnv(ParallelEnv[str, Observation, int]):
         return self.game.discount
 
     @property
+    def streams(self) -> Streams:
+        """The random streams since the last reset with a seed, or the first one."""
+        self._check_started("streams")
+        return self._streams
+
+    @property
     def timestep(self) -> int:
         """Steps taken in this episode."""
         return self._timestep

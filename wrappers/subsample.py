@@ -1,7 +1,7 @@
 """SubsampleObservation: the global agent sees k of the n local agents.
 
 At each step a set D of k distinct agents is drawn afresh, uniformly (paper, Section 2) or by another sampler (Appendix
-H, `kofn.wrappers.samplers`), from a random stream of the wrapper's own, so that k never changes the dynamics' draws.
+H, `kofn.wrappers.samplers`), from a random stream for samples alone, so that k never changes the dynamics' draws.
 
 >>> from kofn.envs.warehouse_dispatch import parallel_env
 >>> env = SubsampleObservation(parallel_env(n_agents=50), k=3)
@@ -21,7 +21,7 @@ from kofn.envs.arrays import integer
 from kofn.envs.limit import Limit
 from kofn.envs.observations import Observation, Space, Summary
 from kofn.envs.parallel import GLOBAL_AGENT, Info, PopulationEnv
-from kofn.envs.streams import Seed, Streams
+from kofn.envs.streams import Seed
 from kofn.wrappers.sampled_population import check_sampler
 from kofn.wrappers.samplers import Sampler, as_sampler, draw_agents
 
@@ -81,10 +81,9 @@ class SubsampleObservation(BaseParallelWrapper[str, Observation, int]):
     def reset(
         self, seed: Seed = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, Info]]:
-        """Start an episode. A seed restarts the sampling stream too; without one it goes on."""
+        """Start an episode. A seed restarts the random streams, of samples too; without one they go on."""
         observations, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # PettingZoo's types admit int seeds and dict options only
-        if seed is not None or self._sampling is None:
-            self._sampling = Streams.from_seed(seed).sampling
+        self._sampling = self.population.streams.sampling
         self._draw(self._sampling)
         self._fill(observations, infos)
         return observations, infos

@@ -74,6 +74,16 @@ def test_histogram_has_the_hypergeometric_law(k: int) -> None:
     assert chisquare(counts[law > 0], law[law > 0] * len(observed)).pvalue > LEVEL
 
 
+def test_a_seed_given_before_the_wrapper_is_the_samples_too(game: TabularGame) -> None:
+    found = []
+    for _ in range(2):
+        env = PopulationEnv(game, 50, global_view="none")
+        env.reset(seed=3)
+        limited = SubsampleObservation(env, 3)
+        found.append([limited.reset()[1]["global_0"]["sampled_agents"].tolist() for _ in range(4)])
+    assert found[0] == found[1]
+
+
 def test_sampling_goes_on_without_a_seed_and_restarts_with_one(game: TabularGame) -> None:
     env = limited(game, 4)
     drawn = [env.reset(seed=seed)[1]["global_0"]["sampled_agents"].tolist() for seed in (5, None, None, 5, None)]
