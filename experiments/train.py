@@ -39,7 +39,6 @@ from kofn.agents import (
 )
 from kofn.agents.alternation.pairs import Pair, fitting_global, fitting_local
 from kofn.agents.equilibrium.nash import check_bracketed
-from kofn.envs import game_id
 from kofn.envs.arrays import FloatArray
 from kofn.envs.continuous import ContinuousGame
 from kofn.envs.files import write_text
@@ -212,11 +211,6 @@ def resolved(config: TrainConfig) -> TrainConfig:
         n_agents=config.n_agents if config.n_agents is not None else defaults.n_agents,
         max_cycles=config.max_cycles if config.max_cycles is not None else defaults.max_cycles,
     )
-
-
-def resume_hint(config: TrainConfig) -> str:
-    """What to type after an interruption."""
-    return f"add --resume to the same command to go on ({game_id(config.game)}, seed {config.seed})"
 
 
 def evaluate_pairs(model: Model, config: TrainConfig, first: Pair | None = None) -> tuple[Evaluation, Evaluation]:
