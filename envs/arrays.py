@@ -157,7 +157,7 @@ def refuse_outside(name: str, values: IntArray, size: int) -> None:
         raise ValueError(f"{name} must lie in [0, {size}); entry {list(index)} is {values[index]}")
 
 
-def choices(name: str, values: npt.ArrayLike, shape: tuple[int, ...], size: int) -> IntArray:
+def whole_below(name: str, values: npt.ArrayLike, shape: tuple[int, ...], size: int) -> IntArray:
     """Integers in [0, size) as int64 of a given shape; raises what `whole` and `refuse_outside` raise."""
     array = whole(name, values, shape)
     refuse_outside(name, array, size)

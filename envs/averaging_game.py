@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over, positive, probability
+from kofn.envs.arrays import FloatArray, IntArray, integer, mean_over, positive, probability, whole_below
 from kofn.envs.averaging_round import Shards, accuracy_on, averaging_round, loss_on, shard_losses
 from kofn.envs.federated_data import FederatedData, deal
 from kofn.envs.finite import FinitePopulation
@@ -128,8 +128,8 @@ class AveragingSimulator:
 
     def step(self, global_actions: IntArray, local_actions: IntArray) -> Payment:
         """Play a round and pay for it; int64 [1] and [1, n_agents], anything else is refused."""
-        global_actions = choices("global_actions", global_actions, (1,), self.game.n_global_actions)
-        local_actions = choices("local_actions", local_actions, (1, self.n_agents), self.game.n_local_actions)
+        global_actions = whole_below("global_actions", global_actions, (1,), self.game.n_global_actions)
+        local_actions = whole_below("local_actions", local_actions, (1, self.n_agents), self.game.n_local_actions)
         before = self._loss
         n_steps = self._play(SETTINGS[self.global_states[0]], local_actions[0])
         self._loss = loss_on(self.model, self._validation)

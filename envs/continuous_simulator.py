@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over
+from kofn.envs.arrays import FloatArray, IntArray, integer, mean_over, whole_below
 from kofn.envs.normals import Float32Array
 from kofn.envs.population import MAX_AGENTS
 from kofn.envs.simulator import Payment
@@ -74,8 +74,8 @@ class ContinuousSimulator:
         """
         game, streams, s_g = self.game, self._streams, self.global_states
         shape = self.n_populations, self.n_agents
-        global_actions = choices("global_actions", global_actions, shape[:1], game.n_global_actions)
-        local_actions = choices("local_actions", local_actions, shape, game.n_local_actions)
+        global_actions = whole_below("global_actions", global_actions, shape[:1], game.n_global_actions)
+        local_actions = whole_below("local_actions", local_actions, shape, game.n_local_actions)
         global_reward = game.pay_global(streams.rewards, s_g, global_actions).astype(np.float64)
         global_states = game.sample_global(streams.global_moves, s_g, global_actions)
         moved, paid = np.empty_like(self.local_states), np.empty_like(self.local_states)

@@ -81,7 +81,7 @@ from kofn.envs.anchored_clients import (
     observe,
     start,
 )
-from kofn.envs.arrays import FloatArray, IntArray, choices, integer, mean_over, one_of
+from kofn.envs.arrays import FloatArray, IntArray, integer, mean_over, one_of, whole_below
 from kofn.envs.federated_data import DATASETS, load_data
 from kofn.envs.federated_optimization import WORK_COST
 from kofn.envs.finite import FinitePopulation
@@ -210,8 +210,8 @@ class AnchoredSimulator:
     def step(self, global_actions: IntArray, local_actions: IntArray) -> Payment:
         """Pay and move once; int64 [1] and [1, n_agents], anything else is refused."""
         game, server, old = self.game, self.game.server, int(self.global_states[0])
-        action = int(choices("global_actions", global_actions, (1,), game.n_global_actions)[0])
-        local_actions = choices("local_actions", local_actions, (1, self.n_agents), game.n_local_actions)
+        action = int(whole_below("global_actions", global_actions, (1,), game.n_global_actions)[0])
+        local_actions = whole_below("local_actions", local_actions, (1, self.n_agents), game.n_local_actions)
         self._local_rewards = game.rewards(self._measures, local_actions[0])
         self._global_reward = server.global_reward[[old], [action]]
         payment = Payment(self._global_reward.copy(), self._local_rewards.mean(keepdims=True))

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kofn.envs.arrays import FloatArray, IntArray
-from kofn.envs.arrays import choices as allowed
+from kofn.envs.arrays import FloatArray, IntArray, whole_below
 from kofn.envs.crowd_laws import refuse_no_laws
 from kofn.envs.dynamics import Draws, Outcome, Outcomes, means
 from kofn.envs.inversion import cumulative_thresholds, sample_rows
@@ -37,7 +36,7 @@ class SampledDynamics:
 
     def step_global(self, draws: Draws, s_g: IntArray, a_g: IntArray) -> Outcome:
         """See `Dynamics`."""
-        a_g = allowed("global_actions", a_g, s_g.shape, self.n_actions[0])
+        a_g = whole_below("global_actions", a_g, s_g.shape, self.n_actions[0])
         return self.pay_global(draws.rewards, s_g, a_g), self.sample_global(draws.moves, s_g, a_g)
 
     def step_local(
@@ -52,7 +51,7 @@ class SampledDynamics:
         sums: FloatArray | None = None,
     ) -> Outcome:
         """See `Dynamics`."""
-        a_l = allowed("local_actions", a_l, s_l.shape, self.n_actions[1])
+        a_l = whole_below("local_actions", a_l, s_l.shape, self.n_actions[1])
         paid = self.pay_local(draws.rewards, s_l, s_g, a_l)
         if sums is not None:
             sums[...] = paid.sum(axis=-1)

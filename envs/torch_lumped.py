@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kofn.envs.arrays import FloatArray, choices, integer, probability_array
+from kofn.envs.arrays import FloatArray, integer, probability_array, whole_below
 from kofn.envs.game import TabularGame
 from kofn.envs.population import conditional_probabilities
 
@@ -87,7 +87,7 @@ class TorchLumpedSimulator:
         """
         game, s_g = self.game, self.global_states
         requested = self._torch.as_tensor(global_actions).cpu().numpy()
-        a_g = self._tensor(choices("global_actions", requested, (self.n_populations,), game.n_global_actions))
+        a_g = self._tensor(whole_below("global_actions", requested, (self.n_populations,), game.n_global_actions))
         sizes = game.n_local_states, game.n_global_states, game.n_local_actions
         policy = self._tensor(conditional_probabilities(probability_array("local_policy", local_policy, sizes)))
         actions = self._spread(self.counts, policy.transpose(0, 1)[s_g])
